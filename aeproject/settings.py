@@ -1,0 +1,263 @@
+"""All settings, in one file. Everything comes from the environment through typed readers that fail loudly.
+
+``docs/operations.md`` lists every variable; ``tests/test_settings.py`` checks that it does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def _int(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number of at least ``least``; anything else stops the start with the name of the variable."""
+    raw = os.environ.get(name, str(default))
+    try:
+        value = int(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={raw!r} is not a whole number") from None
+    if value < least:
+        raise ImproperlyConfigured(f"{name}={value} is below {least}")
+    return value
+
+
+def _bool(name: str, default: bool) -> bool:
+    raw = os.environ.get(name, "1" if default else "0").strip().lower()
+    if raw not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
+        raise ImproperlyConfigured(f"{name}={raw!r} is not yes or no")
+    return raw in {"1", "true", "yes", "on"}
+
+
+def _paths(name: str, default: list[Path]) -> list[Path]:
+    """Directories, separated by the platform's path separator. Each must be absolute."""
+    raw = os.environ.get(name)
+    if raw is None:
+        return default
+    paths = [Path(part) for part in raw.split(os.pathsep) if part]
+    for path in paths:
+        if not path.is_absolute():
+            raise ImproperlyConfigured(f"{name}: {path} is not an absolute path")
+    return paths
+
+
+# Where things lie -----------------------------------------------------------------------------------------------------
+DATA_DIR = Path(os.environ.get("DATA_DIR", str(BASE_DIR / "var"))).absolute()
+ASSET_ROOTS = _paths("ASSET_ROOTS", [DATA_DIR / "assets"])
+FONT_DIRS = _paths("FONT_DIRS", [DATA_DIR / "fonts"])
+SYSTEM_FONTS = _bool("SYSTEM_FONTS", True)
+
+# Security -------------------------------------------------------------------------------------------------------------
+DEBUG = _bool("DEBUG", False)
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
+if not SECRET_KEY:
+    # Embedded defaults (make demo, tests): a key of this machine, kept so that sessions and tickets outlive a restart.
+    _key_file = DATA_DIR / "secret_key"
+    if not _key_file.exists():
+        from django.core.management.utils import get_random_secret_key
+
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        _fresh = _key_file.with_name(f"secret_key.{os.getpid()}")
+        _fresh.touch(mode=0o600)
+        _fresh.write_text(get_random_secret_key())
+        try:
+            os.link(_fresh, _key_file)
+        except FileExistsError:
+            pass  # another process was first: its key is the key
+        finally:
+            _fresh.unlink()
+    SECRET_KEY = _key_file.read_text()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+HTTPS = _bool("HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+# Applications ---------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "aeproject.apps.AeprojectAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_q",
+    "django_htmx",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "jobs",
+    "batches",
+    "review",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "aeproject.urls"
+WSGI_APPLICATION = "aeproject.wsgi.application"
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Database: SQLite that survives many processes (docs/decisions/0002), or DATABASE_URL ---------------------------------
+_database: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["CONN_MAX_AGE"] = 60
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    if _database["NAME"] != ":memory:":
+        Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["CONN_MAX_AGE"] = 600
+else:
+    raise ImproperlyConfigured("DATABASE_URL must be sqlite:// or postgres://")
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Files ----------------------------------------------------------------------------------------------------------------
+STORAGES = {
+    # Content-addressed: inputs, previews, everything that workers make.
+    "default": {
+        "BACKEND": "jobs.storage.AtomicFileSystemStorage",
+        "OPTIONS": {"location": DATA_DIR / "store", "base_url": None},
+    },
+    # What was deployed. Nothing here is ever overwritten.
+    "outputs": {
+        "BACKEND": "jobs.storage.AtomicFileSystemStorage",
+        "OPTIONS": {"location": DATA_DIR / "output", "base_url": None},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WORK_DIR = DATA_DIR / "work"
+MAX_SHEET_BYTES = _int("MAX_SHEET_BYTES", 20 * 2**20, least=1)
+MAX_SHEET_ROWS = _int("MAX_SHEET_ROWS", 10_000, least=1)
+MAX_PSD_BYTES = _int("MAX_PSD_BYTES", 2 * 2**30, least=1)
+MAX_PROJECT_BYTES = _int("MAX_PROJECT_BYTES", 200 * 2**20, least=1)
+MAX_UPLOAD_BYTES = _int("MAX_UPLOAD_BYTES", 4 * 2**30, least=1)
+DATA_UPLOAD_MAX_NUMBER_FILES = 1_000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+
+# The queue (docs/operations.md). Our rows are the truth; a django-q2 task is only a ticket. ---------------------------
+WORKERS = _int("WORKERS", min(os.cpu_count() or 2, 4), least=1)
+LEASE_SECONDS = _int("LEASE_SECONDS", 30, least=2)
+STAGE_TIMEOUT_SECONDS = _int("STAGE_TIMEOUT_SECONDS", 900, least=10)
+STAGE_MEMORY_BYTES = _int("STAGE_MEMORY_BYTES", 8 * 2**30, least=2**28)
+STAGE_FILE_BYTES = _int("STAGE_FILE_BYTES", 8 * 2**30, least=2**20)
+PREVIEW_MAX_SECONDS = _int("PREVIEW_MAX_SECONDS", 30, least=1)
+MATCH_THRESHOLD = _int("MATCH_THRESHOLD", 50)
+Q_CLUSTER = {
+    "name": "aeproject",
+    "orm": "default",
+    "workers": WORKERS,
+    "queue_limit": WORKERS,
+    "bulk": 1,
+    "poll": 0.2,
+    "timeout": STAGE_TIMEOUT_SECONDS + 60,
+    "retry": (STAGE_TIMEOUT_SECONDS + 60) * 3,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "save_limit": -1,
+    "catch_up": False,
+    "recycle": 50,
+    "label": "Tickets",
+}
+
+# API ------------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 50,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": os.environ.get("API_RATE", "600/min")},
+    "EXCEPTION_HANDLER": "aeproject.api.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "aeproject",
+    "DESCRIPTION": "Batches of Photoshop designs become After Effects projects: upload, watch, decide, download.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Throttles count in the database, so that all processes share one count. ----------------------------------------------
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
+USE_TZ = True
+USE_I18N = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+}

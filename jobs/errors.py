@@ -1,0 +1,28 @@
+"""Errors with one meaning each. Pages and the API turn them into 403, 409 and 422."""
+
+from __future__ import annotations
+
+
+class NotAllowed(Exception):
+    """The person lacks the role for this verb."""
+
+
+class Conflict(Exception):
+    """The job is not (or no longer) where the verb expects it. Nothing happened."""
+
+    def __init__(self, message: str, *, state: str = "", allowed: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.state = state
+        self.allowed = allowed
+
+
+class Invalid(Exception):
+    """What the person sent cannot be used; ``field`` names the part."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class LeaseLost(Exception):
+    """The lease of a stage run is no longer ours: it lapsed, or the job was cancelled or held."""

@@ -1,0 +1,218 @@
+"""The one function that moves a job, and what moves with it: the event, the preparation, the ticket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.errors import Conflict, Invalid
+from jobs.models import Event, Job, StageRun
+from jobs.queue import send_ticket
+from jobs.stages.base import input_hash
+from jobs.states import FINAL, REUSABLE, VERBS, Stage, State, Verb, allowed_verbs, public_state
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+LIVE = (StageRun.QUEUED, StageRun.RUNNING)
+MACHINE_KEEPS_RUN = frozenset({"claim", "give_back"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What is written beside stage and state. ``fields`` are columns of the job that change in the same UPDATE."""
+
+    actor: User | None = None
+    version: int | None = None
+    target: Stage | None = None
+    reason: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def move(
+    job: Job,
+    verb: str,
+    *,
+    actor: User | None = None,
+    version: int | None = None,
+    target: Stage | None = None,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+    fields: dict[str, Any] | None = None,
+) -> Job:
+    """Moves a job by a verb: guarded UPDATE, event, preparation and ticket in one transaction.
+
+    ``version`` is the version that the caller saw; without it the present one is taken. ``job`` is brought up to date.
+    Raises Conflict when the job is elsewhere or was moved meanwhile, Invalid when a reason or target is missing.
+    """
+    rule = VERBS[verb]
+    request = Move(
+        actor=actor,
+        version=version,
+        target=target,
+        reason=reason.strip(),
+        data=data or {},
+        fields=fields or {},
+    )
+    _check_words(rule, request)
+    with transaction.atomic():
+        present = Job.objects.get(pk=job.pk)
+        _check_place(rule, present, request)
+        to_stage, to_state = _destination(rule, present, request)
+        _write(rule, present, request, to_stage, to_state)
+        _settle_runs(present, rule, to_stage, to_state)
+    job.refresh_from_db()
+    return job
+
+
+def annotate(
+    job: Job, verb: str, *, actor: User | None = None, reason: str = "", data: dict[str, Any] | None = None
+) -> Event:
+    """Writes history beside the life of a job (assigned, commented, warning accepted). The version stays."""
+    return Event.objects.create(
+        team_id=job.team_id,
+        batch_id=job.batch_id,
+        job=job,
+        verb=verb,
+        actor=actor,
+        from_stage=job.stage,
+        from_state=job.state,
+        to_stage=job.stage,
+        to_state=job.state,
+        reason=reason,
+        data=data or {},
+    )
+
+
+def _check_words(rule: Verb, request: Move) -> None:
+    if len(request.reason) < rule.needs_reason:
+        least = "a reason" if rule.needs_reason == 1 else f"a reason of at least {rule.needs_reason} characters"
+        raise Invalid(f"{rule.label} needs {least}.", field="reason")
+    if rule.targets and request.target not in rule.targets:
+        names = ", ".join(stage.label for stage in sorted(rule.targets))
+        raise Invalid(f"{rule.label} needs a stage to go to: {names}.", field="stage")
+    if rule.needs_version and request.version is None:
+        raise Invalid(f"{rule.label} needs the version of the job that you saw.", field="version")
+
+
+def _check_place(rule: Verb, present: Job, request: Move) -> None:
+    stage, state = Stage(present.stage), State(present.state)
+    shown = public_state(stage, state)
+    allowed = allowed_verbs(stage, state)
+    if request.version is not None and request.version != present.version:
+        raise Conflict(
+            f"{present.job_id} has changed since you opened it: it is {shown.replace('_', ' ')} now.",
+            state=shown,
+            allowed=allowed,
+        )
+    too_far = request.target is not None and request.target > stage
+    same_rejected = rule.name == "reject" and request.target == stage
+    if not rule.leads_from(stage, state) or too_far or same_rejected:
+        raise Conflict(
+            f"{rule.label} is not possible: {present.job_id} is {shown.replace('_', ' ')}"
+            f" ({stage.label.lower()}). Possible now: {', '.join(allowed) or 'nothing'}.",
+            state=shown,
+            allowed=allowed,
+        )
+
+
+def _destination(rule: Verb, present: Job, request: Move) -> tuple[Stage, State]:
+    stage = request.target or rule.to_stage or Stage(present.stage)
+    state = rule.to_state or State(present.state)
+    if rule.name == "release":
+        state = State(present.held_state or State.PENDING)
+    return stage, state
+
+
+def _write(rule: Verb, present: Job, request: Move, to_stage: Stage, to_state: State) -> None:
+    now = timezone.now()
+    changes: dict[str, Any] = {
+        "stage": to_stage,
+        "state": to_state,
+        "version": present.version + 1,
+        "moved_at": now,
+        "finished_at": now if to_state in FINAL else None,
+        "held_state": _held_state(present, to_state),
+        **request.fields,
+    }
+    updated = Job.objects.filter(pk=present.pk, version=present.version).update(**changes)
+    if not updated:
+        raise Conflict(f"{present.job_id} was changed by somebody else in this moment.", state=present.public_state)
+    Event.objects.create(
+        team_id=present.team_id,
+        batch_id=present.batch_id,
+        job=present,
+        version=present.version + 1,
+        verb=rule.name,
+        actor=request.actor,
+        from_stage=present.stage,
+        from_state=present.state,
+        to_stage=to_stage,
+        to_state=to_state,
+        reason=request.reason,
+        data=request.data,
+        at=now,
+    )
+    present.refresh_from_db()
+
+
+def _held_state(present: Job, to_state: State) -> str:
+    if to_state != State.ON_HOLD:
+        return ""
+    # Running work is fenced off by the hold and starts anew on release.
+    return State.QUEUED.value if present.state == State.RUNNING else present.state
+
+
+def _settle_runs(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None:
+    """Makes the stage runs fit the move: queued work has a run and a ticket, everything else has no live run."""
+    if rule.name in MACHINE_KEEPS_RUN:
+        return
+    drop_live_runs(job)
+    if to_state != State.QUEUED:
+        return
+    run, created = StageRun.objects.get_or_create(
+        job=job, stage=to_stage, input_hash=input_hash(job, to_stage), defaults={"priority": job.priority}
+    )
+    if created:
+        send_ticket()
+    elif run.state == StageRun.DONE and rule.name != "requeue" and to_stage in REUSABLE:
+        move(job, "reuse")
+    else:
+        _queue_again(run, job)
+
+
+def _queue_again(run: StageRun, job: Job) -> None:
+    now = timezone.now()
+    StageRun.objects.filter(pk=run.pk).update(
+        state=StageRun.QUEUED,
+        priority=job.priority,
+        queued_at=now,
+        available_at=now,
+        attempts=0,
+        crashes=0,
+        token=None,
+        lease_owner="",
+        lease_expires_at=None,
+        step="",
+        percent=0,
+        error="",
+        error_class="",
+        started_at=None,
+        ended_at=None,
+    )
+    send_ticket()
+
+
+def drop_live_runs(job: Job) -> None:
+    """Fences off whatever is queued or running for the job: a late worker finds its token gone."""
+    StageRun.objects.filter(job=job, state__in=LIVE).update(
+        state=StageRun.DROPPED,
+        token=None,
+        lease_owner="",
+        lease_expires_at=None,
+        ended_at=timezone.now(),
+    )

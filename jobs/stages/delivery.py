@@ -1,0 +1,2 @@
+def prepare(inputs, report):
+    raise OSError

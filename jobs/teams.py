@@ -1,0 +1,58 @@
+"""Who may see and do what: one queryset rule for seeing, one look at the roles for doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+
+from jobs.errors import NotAllowed
+from jobs.states import VERBS, Role
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from jobs.models import Team
+
+M = TypeVar("M", bound=models.Model)
+PEOPLE_ROLES = (Role.OPERATOR, Role.REVIEWER, Role.APPROVER, Role.VIEWER)
+
+
+class TeamQuerySet(models.QuerySet[M]):
+    """Rows that belong to a team. The model's ``TEAM_FIELD`` is the look-up that leads to it."""
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """The rows of the teams the user belongs to; superusers see all, strangers nothing."""
+        if not (user.is_authenticated and user.is_active):
+            return self.none()
+        if getattr(user, "is_superuser", False):
+            return self.all()
+        from jobs.models import Membership
+
+        teams = Membership.objects.filter(user_id=user.pk).values("team_id")
+        return self.filter(**{f"{self._team_field()}__in": teams})
+
+    def _team_field(self) -> str:
+        field: Any = self.model.TEAM_FIELD  # type: ignore[attr-defined]
+        return str(field)
+
+
+def roles_of(user: User, team: Team) -> frozenset[Role]:
+    """The roles a person has in a team. A superuser has all of people's roles in every team."""
+    if not user.is_active:
+        return frozenset()
+    if user.is_superuser:
+        return frozenset(PEOPLE_ROLES)
+    return frozenset(Role(role) for role in team.memberships.filter(user=user).values_list("role", flat=True))
+
+
+def require_role(user: User, team: Team, *roles: Role) -> None:
+    """Raises NotAllowed unless the person has one of the roles in the team."""
+    if not roles_of(user, team) & frozenset(roles):
+        raise NotAllowed(f"This takes the role {' or '.join(roles)} in the team {team.name}.")
+
+
+def require_verb(user: User, team: Team, verb: str) -> None:
+    """Raises NotAllowed unless one of the person's roles in the team may use the verb."""
+    require_role(user, team, *sorted(VERBS[verb].roles))
