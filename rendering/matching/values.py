@@ -1,4 +1,4 @@
-"""Matches PSD layers to slots: one global optimal assignment, every score with its parts and its runner-up."""
+"""What a matching says, as plain frozen values."""
 
 from __future__ import annotations
 

@@ -1,0 +1,6 @@
+"""Matches PSD layers to slots: one global optimal assignment, every score with its parts and its runner-up."""
+
+from rendering.matching.assignment import DEFAULT_THRESHOLD, explain, match_layers
+from rendering.matching.values import Match, Matching, RunnerUp
+
+__all__ = ["DEFAULT_THRESHOLD", "Match", "Matching", "RunnerUp", "explain", "match_layers"]
