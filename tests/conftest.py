@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+pytest_plugins = ["tests.people"]
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -15,3 +18,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real files of shared/data are not beside this clone")
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def _files_of_the_test(settings: Any, tmp_path: Path) -> None:
+    """Every test has storages, asset roots and work directories of its own, and a fast password hasher."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path / "store", "base_url": None}},
+        "outputs": {**settings.STORAGES["outputs"], "OPTIONS": {"location": tmp_path / "output", "base_url": None}},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.ASSET_ROOTS = [tmp_path / "assets"]
+    settings.FONT_DIRS = [tmp_path / "fonts"]
+    settings.WORK_DIR = tmp_path / "work"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
