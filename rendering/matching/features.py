@@ -34,7 +34,7 @@ BACKGROUND_MISMATCH = 0.25
 
 @dataclass(frozen=True)
 class Points:
-    """All (layers, slots). ``parts`` and ``total`` are points out of 100; ``used``: False where a feature is left out."""
+    """All (layers, slots); ``parts`` and ``total`` in points out of 100; ``used``: where a feature was not left out."""
 
     parts: Mapping[str, Grid]
     used: Mapping[str, Mask]
