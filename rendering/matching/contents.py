@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rapidfuzz import fuzz, process
 
-from rendering.errors import FormatError
 from rendering.matching.evidence import Evidence, Grid
+from rendering.pixels import read_png, scaled
 
 MAX_TEXT_CHARACTERS = 300
 LOOK_SHARE = 0.7  # the most that texts of one kind and length get when their words differ
@@ -46,7 +45,7 @@ def text_evidence(layers: Sequence[str], slots: Sequence[str]) -> Evidence:
 def pixel_evidence(layers: Sequence[Path | None], slots: Sequence[Path | None]) -> Evidence:
     """Agreement of pictures, cropped to what they show: layout of light and colour, and mean colour.
 
-    Raises FormatError for a picture that cannot be read.
+    Raises FormatError for a picture that is missing or is no PNG.
     """
     left, left_known = _thumbnails(layers)
     right, right_known = _thumbnails(slots)
@@ -82,14 +81,15 @@ def _thumbnails(paths: Sequence[Path | None]) -> tuple[Grid, NDArray[np.bool_]]:
 
 def _thumbnail(path: Path) -> NDArray[np.float64]:
     """Premultiplied RGBA 0..1 of what the picture shows, flattened; all zero for a picture that shows nothing."""
-    try:
-        with Image.open(path) as picture:
-            rgba = picture.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FormatError(path.name, f"the picture cannot be read ({error}).", "Export it again.") from error
-    shown = rgba.crop(rgba.getchannel("A").getbbox() or (0, 0, 1, 1)).convert("RGBa")
-    small = shown.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float64).ravel() / 255
+    rgba = read_png(path)
+    alpha = rgba[..., 3]
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    if not len(rows):
+        return np.zeros(THUMBNAIL_PX * THUMBNAIL_PX * 4)
+    shown = rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    small = scaled(np.ascontiguousarray(shown), size_px=(THUMBNAIL_PX, THUMBNAIL_PX)).astype(np.float64) / 255
+    small[..., :3] *= small[..., 3:]
+    return np.asarray(small.ravel())
 
 
 def _unit_rows(rows: Grid) -> Grid:
