@@ -1,107 +1,186 @@
-"""What we read from an After Effects project (.aep, .aepx), as plain frozen values."""
+"""Reads After Effects projects (.aep, .aepx). Every call into py-aep on a foreign file goes through here."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
-from rendering.geometry import Box
+import py_aep
+from py_aep.binary.utils import ChunkNotFoundError
+from py_aep.models.essential_graphics import EssentialGraphicsController
 
-LayerKind = Literal[
-    "text", "image", "video", "audio", "comp", "solid", "shape", "null", "adjustment", "camera", "light", "other"
+from rendering.aftereffects import riff
+from rendering.aftereffects.aepx import compile_aepx, is_aepx, read_limited
+from rendering.aftereffects.footage import resolve_footage
+from rendering.aftereffects.layers import describe_layer
+from rendering.aftereffects.model import (
+    Affine,
+    Composition,
+    Footage,
+    Layer,
+    LayerKind,
+    LayerText,
+    Project,
+)
+from rendering.aftereffects.render_comp import choose_render_comp
+from rendering.errors import FormatError
+
+__all__ = [
+    "Affine",
+    "Composition",
+    "Footage",
+    "Layer",
+    "LayerKind",
+    "LayerText",
+    "OpenProject",
+    "Project",
+    "describe",
+    "foreign_input",
+    "open_project",
+    "read_project",
+    "resolve_footage",
 ]
 
-
-@dataclass(frozen=True, kw_only=True)
-class LayerText:
-    """The source text at time 0 with the style of its first character. Lengths in px, colours 0..255."""
-
-    text: str
-    font: str
-    size_px: float
-    leading_px: float | None
-    tracking: float
-    justification: str
-    fill_rgb: tuple[int, int, int] | None
-    box_size_px: tuple[float, float] | None
-    all_caps: bool
+_TEXT_CONTROLLER = 6
+_MEDIA_CONTROLLER = 14
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
-    """One layer of a composition. ``index`` counts from 1 at the top, as After Effects does.
+class OpenProject:
+    """A parsed project. ``app`` is py-aep's application; ``path`` is the file as given, .aep or .aepx."""
 
-    ``box`` is in the frame of the layer's own composition, px.
-    """
-
-    id: int
-    index: int
-    name: str
-    kind: LayerKind
-    enabled: bool
-    shy: bool
-    guide: bool
-    three_d: bool
-    renamed: bool
-    parent_id: int | None
-    source_id: int | None
-    source_name: str
-    in_seconds: float
-    out_seconds: float
-    blend_mode: str
-    box: Box | None
-    text: LayerText | None = None
-    effects: tuple[str, ...] = ()
-    effect_match_names: tuple[str, ...] = ()
-    expressions: tuple[str, ...] = ()
-    comment: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Composition:
-    id: int
-    name: str
-    width_px: int
-    height_px: int
-    duration_seconds: float
-    frame_rate: float
-    renderer: str
-    layers: tuple[Layer, ...]
-    essential_layer_ids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Footage:
-    """A footage item that is a file. ``references`` counts the layers that show it.
-
-    ``psd_layer`` names the layer of a layered file (.psd) that this item shows.
-    """
-
-    id: int
-    name: str
-    path: str
-    found: bool
-    width_px: int
-    height_px: int
-    references: int
-    psd_layer: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """``render_comp_id`` is None when the project has no composition; ``render_comp_reason`` says why it was chosen."""
-
+    app: py_aep.Application
     file_name: str
-    version: str
-    compositions: tuple[Composition, ...]
-    footage: tuple[Footage, ...]
-    fonts: tuple[str, ...]
-    render_comp_id: int | None
-    render_comp_reason: str
+    path: Path
 
-    def composition(self, comp_id: int) -> Composition:
-        """The composition with that item id; KeyError when there is none."""
-        for comp in self.compositions:
-            if comp.id == comp_id:
-                return comp
-        raise KeyError(comp_id)
+
+@contextmanager
+def foreign_input(name: str) -> Iterator[None]:
+    """Turns whatever py-aep raises on a foreign project into the one error that names the file."""
+    try:
+        yield
+    except FormatError:
+        raise
+    except Exception as error:  # py-aep walks foreign bytes: any error in there means a file that it cannot read
+        raise FormatError(
+            name,
+            f"After Effects project that cannot be read ({type(error).__name__}: {_one_line(error)}).",
+            "Open it in After Effects and save it again.",
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or "no detail"
+
+
+def open_project(path: Path, *, limit_bytes: int = riff.MAX_PROJECT_BYTES) -> OpenProject:
+    """Opens a project; its content, not its suffix, says whether it is AEP or AEPX.
+
+    Raises FormatError when it cannot be read, is too large, is cut off or is no After Effects project.
+    """
+    data = read_limited(path, limit_bytes=limit_bytes)
+    if is_aepx(data):
+        data = compile_aepx(data, name=path.name)
+    riff.read_chunks(data, name=path.name)
+    # py-aep reads files only, and reads them whole: what was checked above is what it gets.
+    with NamedTemporaryFile(suffix=".aep", delete=False) as temporary:
+        temporary.write(data)
+    try:
+        with foreign_input(path.name):
+            app = py_aep.parse(temporary.name)
+            for comp in app.project.compositions:
+                _controllers(comp)
+    finally:
+        os.unlink(temporary.name)
+    return OpenProject(app=app, file_name=path.name, path=path)
+
+
+def read_project(path: Path, *, search: Sequence[Path] = (), limit_bytes: int = riff.MAX_PROJECT_BYTES) -> Project:
+    """Opens and describes a project. ``search`` are more folders in which its footage may lie."""
+    return describe(open_project(path, limit_bytes=limit_bytes), search=search)
+
+
+def describe(project: OpenProject, *, search: Sequence[Path] = ()) -> Project:
+    """What the project holds, as plain values. Raises FormatError where py-aep gives up on it."""
+    with foreign_input(project.file_name):
+        app = project.app
+        compositions = tuple(_compositions(app.project))
+        footage = tuple(_footage(app.project, project.path.absolute().parent, search))
+        fonts = tuple(sorted({use["font"].post_script_name for use in app.project.used_fonts} - {""}))
+        version = str(app.version)
+    render_comp_id, reason = choose_render_comp(compositions)
+    return Project(
+        file_name=project.file_name,
+        version=version,
+        compositions=compositions,
+        footage=footage,
+        fonts=fonts,
+        render_comp_id=render_comp_id,
+        render_comp_reason=reason,
+    )
+
+
+def _controllers(comp: py_aep.CompItem) -> list[EssentialGraphicsController]:
+    """The comp's Essential Graphics panel. AE 15 writes the panel in another form, on which py-aep
+    raises once: then it counts as empty, and the comp can be used from there on.
+    """
+    try:
+        return list(comp.motion_graphics_controllers)
+    except ChunkNotFoundError:
+        return list(comp.motion_graphics_controllers)
+
+
+def _compositions(project: py_aep.Project) -> Iterator[Composition]:
+    comps = list(project.compositions)
+    exposed = {
+        (controller.source_comp_id or comp.id, controller.source_layer_id)
+        for comp in comps
+        for controller in _controllers(comp)
+        if controller.controller_type in (_TEXT_CONTROLLER, _MEDIA_CONTROLLER) and controller.source_layer_id
+    }
+    for comp in comps:
+        layers = tuple(describe_layer(layer, index=number) for number, layer in enumerate(comp.layers, start=1))
+        yield Composition(
+            id=comp.id,
+            name=comp.name,
+            width_px=int(comp.width),
+            height_px=int(comp.height),
+            duration_seconds=float(comp.duration),
+            frame_rate=float(comp.frame_rate),
+            renderer=str(comp.renderer),
+            layers=layers,
+            essential_layer_ids=tuple(layer.id for layer in layers if (comp.id, layer.id) in exposed),
+            essential_controllers=tuple(controller.name for controller in _controllers(comp)),
+        )
+
+
+def _footage(project: py_aep.Project, folder: Path, search: Sequence[Path]) -> Iterator[Footage]:
+    shown = Counter(
+        layer.source.id
+        for comp in project.compositions
+        for layer in comp.layers
+        if isinstance(layer, py_aep.AVLayer) and layer.source is not None
+    )
+    found: dict[str, bool] = {}
+    for item in project.footages:
+        source = item.main_source
+        if not isinstance(source, py_aep.FileSource):
+            continue
+        recorded = item.file or ""
+        if recorded not in found:
+            found[recorded] = resolve_footage(recorded, project_folder=folder, search=search) is not None
+        yield Footage(
+            id=item.id,
+            name=item.name,
+            path=recorded,
+            found=found[recorded],
+            width_px=int(item.width),
+            height_px=int(item.height),
+            references=shown[item.id],
+            psd_layer=source.layer_name or None,
+        )

@@ -1,0 +1,72 @@
+"""Where a footage file lies on this machine: recorded paths come from other machines, often from Windows or macOS."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+FOOTAGE_FOLDERS = ("footage", "(Footage)")
+"""Folders beside a project where its files are kept; the second is After Effects' own name ("Collect Files")."""
+
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\|[^/]*\\")
+
+
+def pure_path(recorded: str) -> PurePosixPath | PureWindowsPath:
+    """The recorded path in the style of the machine that wrote it."""
+    return PureWindowsPath(recorded) if _WINDOWS.match(recorded) else PurePosixPath(recorded)
+
+
+def file_name(recorded: str) -> str:
+    """The last part of a recorded path, whichever machine it comes from."""
+    return pure_path(recorded).name
+
+
+def resolve_footage(recorded: str, *, project_folder: Path, search: Sequence[Path] = ()) -> Path | None:
+    """The file that a recorded footage path means here, or None.
+
+    Looked at in this order: the recorded path itself; the path relative to the project's folder, then to each root of
+    ``search``, with fewer and fewer leading folders; the bare name in a root and in its ``footage`` folder. Nothing
+    outside these roots is ever looked at, symbolic links inside them are not followed.
+    """
+    roots = [Path(os.path.realpath(root)) for root in (project_folder, *search)]
+    for root, candidate in _candidates(recorded, roots):
+        if _is_file_inside(candidate, root):
+            return candidate
+    return None
+
+
+def _candidates(recorded: str, roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    path = pure_path(recorded)
+    if not path.name or "\0" in recorded:
+        return
+    parts = [part for part in path.parts if part != path.anchor]
+    if isinstance(path, PurePosixPath) and path.is_absolute():
+        yield from ((root, Path(recorded)) for root in roots)
+    if not path.is_absolute():
+        yield from ((root, root.joinpath(*parts)) for root in roots)
+    plain = [part for part in parts if part not in ("..", ".")]
+    for root in roots:
+        for start in range(len(plain)):
+            yield root, root.joinpath(*plain[start:])
+        yield from ((root, root / folder / path.name) for folder in FOOTAGE_FOLDERS)
+
+
+def _is_file_inside(candidate: Path, root: Path) -> bool:
+    """Compares names before it asks the file system, so a path that leaves the root is never looked at."""
+    normal = Path(os.path.normpath(candidate))
+    if not normal.is_relative_to(root) or normal == root:
+        return False
+    step = root
+    mode = 0
+    for part in normal.relative_to(root).parts:
+        step = step / part
+        try:
+            mode = os.lstat(step).st_mode
+        except (OSError, ValueError):
+            return False
+        if stat.S_ISLNK(mode):
+            return False
+    return stat.S_ISREG(mode)
