@@ -5,6 +5,7 @@ Alpha is straight everywhere; it is premultiplied only while an image is scaled,
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -108,22 +109,39 @@ def _placed(rgba: Rgba, size_px: tuple[int, int], placement: Box, document_size_
     # One scale for both directions: what is left of the 1 % goes to the sides.
     scale = min(size_px[0] / document_size_px[0], size_px[1] / document_size_px[1])
     offset = [(size - document * scale) / 2 for size, document in zip(size_px, document_size_px, strict=True)]
-    left, top = round(placement.left * scale + offset[0]), round(placement.top * scale + offset[1])
-    width_px, height_px = max(1, round(placement.width * scale)), max(1, round(placement.height * scale))
-    seen = (max(0, left), max(0, top), min(size_px[0], left + width_px), min(size_px[1], top + height_px))
+    left, top = placement.left * scale + offset[0], placement.top * scale + offset[1]
+    right, bottom = left + placement.width * scale, top + placement.height * scale
+    seen = (
+        max(0, math.floor(left)),
+        max(0, math.floor(top)),
+        min(size_px[0], math.ceil(right)),
+        min(size_px[1], math.ceil(bottom)),
+    )
     if seen[0] >= seen[2] or seen[1] >= seen[3]:
         return _canvas(size_px)
-    # Only what will be seen is scaled: a layer may be far larger than its document.
-    per_px = (rgba.shape[1] / width_px, rgba.shape[0] / height_px)
+    # A transparent rim lets an edge fall between two pixels. Only what is seen is scaled: a layer may be far larger
+    # than its document.
+    per_px = (rgba.shape[1] / (right - left), rgba.shape[0] / (bottom - top))
+    rim_px = (math.ceil(per_px[0]), math.ceil(per_px[1]))
+    rimmed = np.pad(rgba, ((rim_px[1], rim_px[1]), (rim_px[0], rim_px[0]), (0, 0)))
     crop = (
-        (seen[0] - left) * per_px[0],
-        (seen[1] - top) * per_px[1],
-        min((seen[2] - left) * per_px[0], rgba.shape[1]),
-        min((seen[3] - top) * per_px[1], rgba.shape[0]),
+        (seen[0] - left) * per_px[0] + rim_px[0],
+        (seen[1] - top) * per_px[1] + rim_px[1],
+        (seen[2] - left) * per_px[0] + rim_px[0],
+        (seen[3] - top) * per_px[1] + rim_px[1],
     )
-    premultiplied = Image.fromarray(rgba).convert("RGBa")
-    part = premultiplied.resize((seen[2] - seen[0], seen[3] - seen[1]), Image.Resampling.LANCZOS, box=crop)
+    part = (
+        Image.fromarray(rimmed)
+        .convert("RGBa")
+        .resize((seen[2] - seen[0], seen[3] - seen[1]), Image.Resampling.LANCZOS, box=_within(crop, rimmed))
+    )
     return _pasted(np.array(part.convert("RGBA")), size_px, (seen[0], seen[1]))
+
+
+def _within(crop: tuple[float, float, float, float], rgba: Rgba) -> tuple[float, float, float, float]:
+    """Rounding may put an edge a hair outside of the image, which Pillow refuses."""
+    height_px, width_px = rgba.shape[:2]
+    return (max(0.0, crop[0]), max(0.0, crop[1]), min(float(width_px), crop[2]), min(float(height_px), crop[3]))
 
 
 def _canvas(size_px: tuple[int, int]) -> Rgba:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from rendering.pixels import fit_image, read_png, thumbnail
 
 COMPARED_PX = 256
 
-_Color = NDArray[np.float32]
+_Color = NDArray[np.floating[Any]]
 
 _BLENDS: dict[str, Callable[[_Color, _Color], _Color]] = {
     "darken": np.minimum,
@@ -22,12 +23,8 @@ _BLENDS: dict[str, Callable[[_Color, _Color], _Color]] = {
     "screen": lambda below, above: below + above - below * above,
     "linear dodge": lambda below, above: np.minimum(below + above, 1.0),
     "linear burn": lambda below, above: np.maximum(below + above - 1.0, 0.0),
-    "overlay": lambda below, above: np.where(
-        below <= 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)
-    ).astype(np.float32),
-    "hard light": lambda below, above: np.where(
-        above <= 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)
-    ).astype(np.float32),
+    "overlay": lambda below, above: np.where(below <= 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)),
+    "hard light": lambda below, above: np.where(above <= 0.5, 2 * below * above, 1 - 2 * (1 - below) * (1 - above)),
     "difference": lambda below, above: np.abs(below - above),
 }
 
@@ -43,15 +40,19 @@ def difference_from_composite(
     flat = thumbnail(read_png(composite.path), max_px=compared_px)
     size_px = (flat.shape[1], flat.shape[0])
     modes = {layer.layer_id: layer.blend_mode for layer in document.layers}
-    stack = np.ones((size_px[1], size_px[0], 3), dtype=np.float32)
+    stack: _Color = np.zeros((size_px[1], size_px[0], 3), dtype=np.float32)
+    stack_alpha: _Color = np.zeros((size_px[1], size_px[0], 1), dtype=np.float32)
     for image in images:
         color, alpha = _at_scale(image, document, size_px)
         blend = _BLENDS.get(modes[image.layer_id])
-        above = color if blend is None else blend(stack, color)
+        # A layer blends only with what is below it; over nothing it shows its own colour. ``stack`` is premultiplied.
+        below = stack / np.maximum(stack_alpha, 1 / 255)
+        above = color if blend is None else color * (1 - stack_alpha) + blend(below, color) * stack_alpha
         stack = stack * (1 - alpha) + above * alpha
+        stack_alpha = stack_alpha + alpha * (1 - stack_alpha)
     flat_alpha = flat[..., 3:] / np.float32(255)
     expected = flat[..., :3] / np.float32(255) * flat_alpha + (1 - flat_alpha)
-    return float(np.abs(stack - expected).mean() * 255)
+    return float(np.abs(stack + (1 - stack_alpha) - expected).mean() * 255)
 
 
 def _at_scale(image: LayerImage, document: Document, size_px: tuple[int, int]) -> tuple[_Color, _Color]:
