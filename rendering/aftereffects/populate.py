@@ -63,7 +63,8 @@ def write_final_project(
 
     ``output_name`` may end in .aep or .aepx. ``deployed_root`` is the absolute folder that the written paths name
     (default: ``output_directory``). Raises FormatError for a template, picture, text or name that cannot be used,
-    FileExistsError when the folder holds anything, ProofFailed when what was written does not read back.
+    FileExistsError when the folder holds anything, ProofFailed when what was written does not read back. After an
+    error the folder holds what was written so far.
     """
     stem = _project_stem(output_name)
     directory = output_directory.resolve()
@@ -174,7 +175,7 @@ class _Edit:
             elif relink.placement is not None and relink.document_size_px is not None:
                 self._place_layer(item, relink, relink.placement, relink.document_size_px)
             else:
-                file_name = self.footage.add_copy(relink.source, name=_file_stem(item))
+                file_name = self.footage.add_copy(relink.source, name=pure_path(item.main_source.file).stem)
                 self._place(item, file_name, name=item.name, size_px=None)
 
     def _place_layer(self, item: Any, relink: Relink, placement: Any, document_size_px: tuple[int, int]) -> None:

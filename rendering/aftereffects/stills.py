@@ -52,6 +52,7 @@ class FootageFolder:
 
     path: Path
     _taken: set[str] = field(default_factory=set)
+    _copied: dict[Path, str] = field(default_factory=dict)
 
     def add_image(self, source: Path, *, name: str, size_px: tuple[int, int]) -> str:
         """A picture that must have ``size_px`` already, as plain PNG. Returns the file name.
@@ -81,11 +82,13 @@ class FootageFolder:
         return target.name
 
     def add_copy(self, source: Path, *, name: str) -> str:
-        """Any file, byte for byte. Returns the file name."""
-        suffix = source.suffix.lower()
-        target = self._new(name, suffix if suffix.isascii() else "")
-        shutil.copyfile(source, target)
-        return target.name
+        """Any file, byte for byte, and each file once. Returns the file name."""
+        if source not in self._copied:
+            suffix = source.suffix.lower()
+            target = self._new(name, suffix if re.fullmatch(r"\.[a-z0-9]+", suffix) else "")
+            shutil.copyfile(source, target)
+            self._copied[source] = target.name
+        return self._copied[source]
 
     def _new(self, name: str, suffix: str) -> Path:
         self.path.mkdir(parents=True, exist_ok=True)

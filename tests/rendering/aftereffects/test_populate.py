@@ -335,6 +335,14 @@ class TestRelinks:
         assert final.footage[0].read_bytes() == (tmp_path / "art" / "old.png").read_bytes()
         assert changed_tags(tmp_path / "template.aep", final.aep) == {"fileReference"}
 
+    def test_a_file_that_several_items_show_is_copied_once(
+        self, template: Template, write: Callable[..., FinalProject], tmp_path: Path
+    ) -> None:
+        items = [template.footage("old.png"), template.footage("old.png")]
+        final = write(template.save(), relinks=[self.relink(item, tmp_path / "art" / "old.png") for item in items])
+        assert [path.name for path in final.footage] == ["old.png"]
+        assert [footage.found for footage in final.project.footage] == [True, True]
+
     def test_a_design_layer_is_fitted_where_the_design_shows_it(
         self, template: Template, write: Callable[..., FinalProject], tmp_path: Path
     ) -> None:
