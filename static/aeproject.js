@@ -1,0 +1,190 @@
+"use strict";
+/* Behaviour that every page shares. Everything works without it except toasts of HTMX answers, menus that close by
+   themselves, running seconds, key-walked lists and drop zones. Hooks are data attributes:
+   data-menu          <details> that closes on Escape and on a click elsewhere
+   data-since="ISO"   shows the seconds since then, counting
+   data-opens="id"    button that opens the <dialog> with that id;  data-closes  button inside that closes it
+   data-walk          list whose [data-walk-item] rows j / k / arrows walk and Enter opens (its first link);
+                      x ticks the row's check box
+   data-check-all     check box that ticks every check box named as its value in the same form
+   data-drop          label.dropzone around a file input: takes dropped files, shows their names
+   data-poll          element whose HTMX polling pauses while the page is hidden
+   data-tabs          role=tablist: arrow keys walk the tabs; aria-controls names the panels
+   data-submit-once   form whose submit buttons are locked after the first submit
+   data-autosubmit    form that is sent when a select in it changes */
+(() => {
+  const seconds = 1000;
+
+  // Toasts ------------------------------------------------------------------------------------------------------------
+  const arm = (toast) => {
+    toast.querySelector(".toast-close")?.addEventListener("click", () => toast.remove());
+    if (toast.classList.contains("toast-error")) return;
+    let timer = setTimeout(() => toast.remove(), 6 * seconds);
+    toast.addEventListener("mouseenter", () => clearTimeout(timer));
+    toast.addEventListener("mouseleave", () => { timer = setTimeout(() => toast.remove(), 3 * seconds); });
+  };
+  const toast = (text, level = "success") => {
+    const box = document.createElement("div");
+    const words = document.createElement("span");
+    const close = document.createElement("button");
+    box.className = `toast toast-${level}`;
+    words.textContent = text;
+    close.type = "button";
+    close.className = "toast-close";
+    close.setAttribute("aria-label", "Close");
+    close.textContent = "×";
+    box.append(words, close);
+    document.getElementById("toasts")?.append(box);
+    arm(box);
+  };
+  window.aeproject = { toast };
+  document.querySelectorAll("[data-toast]").forEach(arm);
+  document.addEventListener("toast", (event) => {
+    const { detail } = event;
+    toast(detail.text ?? detail.value ?? String(detail), detail.level ?? "success");
+  });
+
+  // HTMX --------------------------------------------------------------------------------------------------------------
+  document.addEventListener("htmx:configRequest", (event) => {
+    const token = document.querySelector('meta[name="csrf-token"]')?.content;
+    if (token) event.detail.headers["X-CSRFToken"] = token;
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.target.closest("[data-poll]")) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // The session ended: the answer is the login page, which belongs into the window and not into a fragment.
+    if (/\/login\/(\?|$)/.test(event.detail.xhr.responseURL ?? "")) {
+      event.detail.shouldSwap = false;
+      window.location.reload();
+    }
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.target.closest("[data-poll]")) return;
+    const { status, responseText, responseURL } = event.detail.xhr;
+    const plain = responseText && responseText.length < 300 && !responseText.includes("<") ? responseText : "";
+    const known = { 403: "Your role does not allow this.", 404: "This is no longer there.", 429: "Too many requests." };
+    toast(plain || known[status] || `The server answered ${status}. Nothing was changed.`, "error");
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    if (!event.target.closest("[data-poll]")) toast("The server cannot be reached. Nothing was changed.", "error");
+  });
+
+  // Menus and dialogs -------------------------------------------------------------------------------------------------
+  const closeMenus = (except) => document.querySelectorAll("details[data-menu][open]").forEach((menu) => {
+    if (menu !== except) menu.open = false;
+  });
+  document.addEventListener("click", (event) => {
+    closeMenus(event.target.closest("details[data-menu]"));
+    const opener = event.target.closest("[data-opens]");
+    if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+    if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
+    if (event.target.matches("dialog.dialog")) event.target.close();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("details[data-menu][open]");
+    closeMenus(null);
+    menu?.querySelector("summary")?.focus();
+  });
+
+  // Running seconds ---------------------------------------------------------------------------------------------------
+  const span = (passed) => {
+    if (passed < 60) return `${passed} s`;
+    if (passed < 3600) return `${Math.floor(passed / 60)} min ${passed % 60} s`;
+    return `${Math.floor(passed / 3600)} h ${Math.floor((passed % 3600) / 60)} min`;
+  };
+  const tick = () => document.querySelectorAll("[data-since]").forEach((element) => {
+    element.textContent = span(Math.max(0, Math.floor((Date.now() - Date.parse(element.dataset.since)) / seconds)));
+  });
+  tick();
+  setInterval(tick, seconds);
+  document.addEventListener("htmx:afterSettle", tick);
+  document.addEventListener("htmx:oobAfterSwap", tick);
+
+  // Lists walked by key -----------------------------------------------------------------------------------------------
+  const writing = (element) => element.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog");
+  const rows = () => [...document.querySelectorAll("[data-walk] [data-walk-item]")];
+  const choose = (row) => {
+    rows().forEach((other) => other.removeAttribute("aria-selected"));
+    row.setAttribute("aria-selected", "true");
+    row.querySelector("a")?.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || writing(event.target) || !document.querySelector("[data-walk]")) return;
+    const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+    const all = rows();
+    const at = all.findIndex((row) => row.getAttribute("aria-selected") === "true");
+    if (step && all.length) {
+      event.preventDefault();
+      choose(all[at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + step))]);
+    } else if (event.key === "Enter" && at >= 0 && !event.target.closest("a, button, summary")) {
+      all[at].querySelector("a")?.click();
+    } else if (event.key === "x" && at >= 0) {
+      all[at].querySelector("input[type=checkbox]")?.click();
+    }
+  });
+
+  // Forms -------------------------------------------------------------------------------------------------------------
+  document.addEventListener("change", (event) => {
+    const all = event.target.closest("[data-check-all]");
+    if (all) all.form.querySelectorAll(`input[type=checkbox][name="${all.dataset.checkAll}"]`).forEach((box) => { box.checked = all.checked; });
+    if (event.target.matches("select") && event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+    const zone = event.target.closest("[data-drop]");
+    if (zone) showFiles(zone, event.target.files);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-submit-once]")) return;
+    setTimeout(() => event.target.querySelectorAll("button[type=submit]").forEach((button) => { button.disabled = true; }));
+  });
+  window.addEventListener("pageshow", () => document.querySelectorAll("[data-submit-once] button[type=submit]").forEach((button) => { button.disabled = false; }));
+
+  // Drop zones --------------------------------------------------------------------------------------------------------
+  const showFiles = (zone, files) => {
+    const target = zone.querySelector("[data-drop-names]");
+    if (target) target.textContent = [...files].map((file) => file.name).join(", ");
+    zone.classList.toggle("has-files", files.length > 0);
+  };
+  ["dragenter", "dragover", "dragleave", "drop"].forEach((name) => document.addEventListener(name, (event) => {
+    const zone = event.target.closest?.("[data-drop]");
+    if (!zone || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    zone.classList.toggle("is-over", name === "dragenter" || name === "dragover");
+    if (name !== "drop") return;
+    const input = zone.querySelector("input[type=file]");
+    const files = new DataTransfer();
+    [...event.dataTransfer.files].slice(0, input.multiple ? undefined : 1).forEach((file) => files.items.add(file));
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }));
+
+  // Tabs --------------------------------------------------------------------------------------------------------------
+  const show = (tab) => {
+    tab.closest("[data-tabs]").querySelectorAll("[role=tab]").forEach((other) => {
+      const on = other === tab;
+      other.setAttribute("aria-selected", String(on));
+      other.tabIndex = on ? 0 : -1;
+      const panel = document.getElementById(other.getAttribute("aria-controls"));
+      if (panel) panel.hidden = !on;
+    });
+  };
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest("[data-tabs] [role=tab]");
+    if (tab) show(tab);
+  });
+  document.addEventListener("keydown", (event) => {
+    const tab = event.target.closest("[data-tabs] [role=tab]");
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!tab || !step) return;
+    const tabs = [...tab.closest("[data-tabs]").querySelectorAll("[role=tab]")];
+    const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+    show(next);
+    next.focus();
+  });
+
+  // On a narrow screen the navigation scrolls: the present page is brought into view.
+  const nav = document.querySelector(".topnav");
+  const here = nav?.querySelector("[aria-current]");
+  if (here) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 2 + here.clientWidth / 2;
+})();
