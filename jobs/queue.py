@@ -7,6 +7,7 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 from django_q.brokers import get_broker
+from django_q.cluster import Cluster
 from django_q.tasks import async_task
 
 TICKET = "jobs.tasks.work"
@@ -26,3 +27,13 @@ def send_ticket() -> None:
 def tickets_waiting() -> int:
     """How many tickets no worker has taken yet."""
     return int(get_broker().queue_size())
+
+
+def run_cluster() -> None:
+    """Runs a django-q2 cluster in this process until it gets SIGTERM.
+
+    The stages are imported first: workers are forks, so the heavy libraries are loaded once.
+    """
+    import jobs.tasks  # noqa: F401
+
+    Cluster().start()

@@ -50,6 +50,8 @@ def collect(job: Job, stage: Stage, workdir: Path) -> Inputs:
     psd, project = _stored_sources(job)
     uploads = _fetch_uploads(job, workdir / "uploads")
     folder = find_in_roots(job.team, job.project_path) if job.batch.upload_id is None else None
+    if stage > Stage.INGESTION:
+        _fetch_layers(job, workdir / "layers")
     search = [uploads] if uploads else []
     if folder is not None:
         search.append(folder.parent)
@@ -91,6 +93,12 @@ def _stored_sources(job: Job) -> tuple[Asset, Asset]:
             setattr(job, field, asset)
         found[field] = asset
     return found["psd"], found["project"]
+
+
+def _fetch_layers(job: Job, directory: Path) -> None:
+    """The layer images and the composite that ingestion exported."""
+    for asset in job.assets.filter(stage=Stage.INGESTION, kind__in=("layer", "composite")):
+        fetch(asset, directory, name=asset.name)
 
 
 def _fetch_uploads(job: Job, directory: Path) -> Path | None:

@@ -34,6 +34,11 @@ def write_png(rgba: Rgba, path: Path) -> None:
     Image.fromarray(rgba).save(path, "PNG", compress_level=1)
 
 
+def write_rgb(rgb: Rgb, path: Path) -> None:
+    """Writes an 8-bit RGB PNG, for people to look at."""
+    Image.fromarray(rgb).save(path, "PNG", compress_level=1)
+
+
 def read_png(path: Path) -> Rgba:
     """Any PNG as RGBA; FormatError when the file is missing, is no PNG, is cut off or has over 300 million pixels."""
     try:

@@ -1,2 +1,187 @@
-def prepare(inputs, report):
-    raise OSError
+"""Stage 1: reads the PSD and the template, exports the layers, finds the slots, proposes the matches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jobs.stages.base import Inputs, Outcome, Produced, Report
+from jobs.stages.reading import Template, read_fonts, read_template
+from rendering.aftereffects.findings import findings_of_project
+from rendering.aftereffects.footage import resolve_footage
+from rendering.errors import FormatError
+from rendering.findings import Finding
+from rendering.fonts import FontLibrary
+from rendering.inspection import box_json, footage_json, layer_json, render_comp_json, slot_json
+from rendering.matching import Matching, match_layers
+from rendering.matching_findings import findings_of_matching
+from rendering.photoshop import Document, LayerImage
+from rendering.photoshop.opening import open_document
+from rendering.photoshop_findings import findings_of_document
+
+MAX_STORED_PAIRS = 20_000
+STORED_BEST = 10
+"""Above MAX_STORED_PAIRS only the best so many scores of each slot are kept."""
+
+
+def prepare(inputs: Inputs, report: Report) -> Outcome:
+    """Raises FormatError when a file cannot be read, or when nothing was extracted from it."""
+    report("Finding fonts", 2)
+    fonts = read_fonts(inputs)
+    report("Reading the Photoshop document", 8)
+    document, images = _read_document(inputs, report)
+    report("Reading the After Effects project", 60)
+    template = read_template(inputs)
+    if template.project.render_comp_id is None:
+        raise FormatError(inputs.project_name, "it has no composition to render.", "Use a template with a composition.")
+    report("Matching layers to slots", 85)
+    matching = match_layers(
+        document,
+        template.project,
+        template.slots,
+        images={image.layer_id: image.path for image in images},
+        slot_images=_slot_images(template, inputs),
+        threshold=inputs.match_threshold,
+    )
+    report("Checking", 95)
+    findings = _findings(document, template, matching, fonts)
+    return Outcome(
+        result=_result(document, images, template, matching, fonts),
+        files=_files(images, inputs.workdir / "composite.png"),
+        findings=tuple(finding.as_json() for finding in findings),
+        metrics={"layers": len(document.layers), "exported": len(images), "slots": len(template.slots)},
+    )
+
+
+def _read_document(inputs: Inputs, report: Report) -> tuple[Document, tuple[LayerImage, ...]]:
+    try:
+        opened = open_document(inputs.psd)
+        document = replace(opened.describe(), file_name=inputs.psd_name)
+
+        def progress(share: float) -> None:
+            report("Exporting layers", 15 + 40 * share)
+
+        images = opened.export(inputs.workdir / "layers", progress=progress)
+        opened.composite(inputs.workdir / "composite.png")
+    except FormatError as error:
+        raise FormatError(inputs.psd_name, error.cause, error.cure) from error
+    if not images:
+        cause = "it has no visible layer with pixels: nothing was extracted."
+        raise FormatError(inputs.psd_name, cause, "Show the layers that are meant to be used, and save it again.")
+    return document, images
+
+
+def _slot_images(template: Template, inputs: Inputs) -> dict[str, Path]:
+    """What image slots show in the template, where their file is at hand: evidence for the matching."""
+    footage = {item.id: item for item in template.project.footage}
+    sources = {(comp.id, layer.id): layer.source_id for comp in template.project.compositions for layer in comp.layers}
+    found = {}
+    for slot in template.slots:
+        item = footage.get(sources.get((slot.comp_id, slot.layer_id)) or -1)
+        if slot.kind != "image" or item is None:
+            continue
+        path = resolve_footage(item.path, project_folder=inputs.project.parent, search=inputs.search)
+        if path is not None and path.suffix.lower() == ".png":
+            found[slot.id] = path
+    return found
+
+
+def _findings(document: Document, template: Template, matching: Matching, fonts: FontLibrary) -> tuple[Finding, ...]:
+    return (
+        *findings_of_document(document, installed=fonts.installed),
+        *findings_of_project(template.project, installed=fonts.installed),
+        *findings_of_matching(document, template.project, template.slots, matching, fonts=fonts),
+    )
+
+
+def _result(
+    document: Document,
+    images: Sequence[LayerImage],
+    template: Template,
+    matching: Matching,
+    fonts: FontLibrary,
+) -> dict[str, Any]:
+    project = template.project
+    return {
+        "document": {
+            "name": document.file_name,
+            "width_px": document.width_px,
+            "height_px": document.height_px,
+            "color_mode": document.color_mode,
+            "depth_bits": document.depth_bits,
+        },
+        "layers": [layer_json(layer) for layer in document.layers],
+        "images": [
+            {
+                "layer_id": image.layer_id,
+                "box": box_json(image.box),
+                "width_px": image.width_px,
+                "height_px": image.height_px,
+            }
+            for image in images
+        ],
+        "project": {"name": project.file_name, "version": project.version},
+        "compositions": [
+            {
+                "id": comp.id,
+                "name": comp.name,
+                "width_px": comp.width_px,
+                "height_px": comp.height_px,
+                "duration_seconds": comp.duration_seconds,
+                "frame_rate": comp.frame_rate,
+            }
+            for comp in project.compositions
+        ],
+        "render_comp": render_comp_json(project),
+        "slots": [slot_json(slot) for slot in template.slots],
+        "fonts": [{"name": name, "installed": fonts.installed(name)} for name in project.fonts],
+        "footage": footage_json(project),
+        "matches": _matches(template, matching),
+        "kept": list(matching.kept),
+        "scores": _scores(matching.scores),
+    }
+
+
+def _matches(template: Template, matching: Matching) -> list[dict[str, Any]]:
+    """One entry for every slot, in the slots' order; one without a layer has ``layer_id`` None."""
+    by_slot = {match.slot_id: match for match in matching.matches}
+    entries = []
+    for slot in template.slots:
+        match = by_slot.get(slot.id)
+        runner_up = match.runner_up if match else None
+        entries.append(
+            {
+                "slot_id": slot.id,
+                "slot_name": slot.name,
+                "slot_kind": slot.kind,
+                "layer_id": match.layer_id if match else None,
+                "layer_name": match.layer_name if match else "",
+                "score": match.score if match else None,
+                "parts": match.parts if match else {},
+                "runner_up": {
+                    "layer_id": runner_up.layer_id,
+                    "layer_name": runner_up.layer_name,
+                    "score": runner_up.score,
+                }
+                if runner_up
+                else None,
+            }
+        )
+    return entries
+
+
+def _scores(scores: Mapping[str, Mapping[int, float]]) -> dict[str, dict[str, float]]:
+    """The score matrix with JSON's string keys; of a huge one the best of each slot."""
+    many = sum(len(row) for row in scores.values()) > MAX_STORED_PAIRS
+    stored = {}
+    for slot_id, row in scores.items():
+        best = sorted(row.items(), key=lambda pair: -pair[1])
+        stored[slot_id] = {str(layer_id): score for layer_id, score in (best[:STORED_BEST] if many else best)}
+    return stored
+
+
+def _files(images: Sequence[LayerImage], composite: Path) -> tuple[Produced, ...]:
+    layers = [Produced(kind="layer", name=image.path.name, path=image.path, media_type="image/png") for image in images]
+    return (*layers, Produced(kind="composite", name="composite.png", path=composite, media_type="image/png"))
