@@ -85,11 +85,12 @@ def fit_image(
     goes to its place in the document, scaled as the canvas to the document; what lies beyond the canvas is cut off.
     Otherwise it is scaled to fit inside and centred.
     """
+    canvas = _canvas(size_px)
     if placement is not None and document_size_px is not None and _same_aspect(size_px, document_size_px):
-        return _placed(rgba, size_px, placement, document_size_px)
+        return _placed(rgba, canvas, placement, document_size_px)
     width_px, height_px = _contained((rgba.shape[1], rgba.shape[0]), size_px)
     image = scaled(rgba, size_px=(width_px, height_px))
-    return _pasted(image, size_px, ((size_px[0] - width_px) // 2, (size_px[1] - height_px) // 2))
+    return _pasted(image, canvas, ((size_px[0] - width_px) // 2, (size_px[1] - height_px) // 2))
 
 
 def side_by_side(left: Rgba, right: Rgba, *, height_px: int = 240, gap_px: int = 16) -> Rgb:
@@ -110,7 +111,8 @@ def _same_aspect(one_px: tuple[int, int], other_px: tuple[int, int]) -> bool:
     return abs(one_px[0] * other_px[1] / (one_px[1] * other_px[0]) - 1) <= SAME_ASPECT
 
 
-def _placed(rgba: Rgba, size_px: tuple[int, int], placement: Box, document_size_px: tuple[int, int]) -> Rgba:
+def _placed(rgba: Rgba, canvas: Rgba, placement: Box, document_size_px: tuple[int, int]) -> Rgba:
+    size_px = (canvas.shape[1], canvas.shape[0])
     # One scale for both directions: what is left of the 1 % goes to the sides.
     scale = min(size_px[0] / document_size_px[0], size_px[1] / document_size_px[1])
     offset = [(size - document * scale) / 2 for size, document in zip(size_px, document_size_px, strict=True)]
@@ -123,7 +125,7 @@ def _placed(rgba: Rgba, size_px: tuple[int, int], placement: Box, document_size_
         min(size_px[1], math.ceil(bottom)),
     )
     if seen[0] >= seen[2] or seen[1] >= seen[3]:
-        return _canvas(size_px)
+        return canvas
     # A transparent rim lets an edge fall between two pixels. Only what is seen is scaled: a layer may be far larger
     # than its document.
     per_px = (rgba.shape[1] / (right - left), rgba.shape[0] / (bottom - top))
@@ -140,7 +142,7 @@ def _placed(rgba: Rgba, size_px: tuple[int, int], placement: Box, document_size_
         .convert("RGBa")
         .resize((seen[2] - seen[0], seen[3] - seen[1]), Image.Resampling.LANCZOS, box=_within(crop, rimmed))
     )
-    return _pasted(np.array(part.convert("RGBA")), size_px, (seen[0], seen[1]))
+    return _pasted(np.array(part.convert("RGBA")), canvas, (seen[0], seen[1]))
 
 
 def _within(crop: tuple[float, float, float, float], rgba: Rgba) -> tuple[float, float, float, float]:
@@ -155,8 +157,7 @@ def _canvas(size_px: tuple[int, int]) -> Rgba:
     return np.zeros((size_px[1], size_px[0], 4), dtype=np.uint8)
 
 
-def _pasted(image: Rgba, size_px: tuple[int, int], corner_px: tuple[int, int]) -> Rgba:
-    canvas = _canvas(size_px)
+def _pasted(image: Rgba, canvas: Rgba, corner_px: tuple[int, int]) -> Rgba:
     left, top = corner_px
     canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
     return canvas

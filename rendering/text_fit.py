@@ -47,11 +47,12 @@ def fit_text(
     Without a box (point text) only line ends break it and nothing overflows. ``leading_px`` None is auto leading;
     ``tracking`` is in thousandths of an em. The text is taken as it is: capitals are the caller's.
     """
-    if not text.strip():
+    paragraphs = _LINE_END.sub("\n", text).rstrip().split("\n")
+    if paragraphs == [""]:
         return TextFit(width_px=0.0, height_px=0.0, lines=(), overflows=False, missing_glyphs="")
     style = _Style(font, size_px, tracking)
     room_px = inf if box_size_px is None else box_size_px[0] + _TOLERANCE_PX
-    lines = tuple(line for paragraph in _LINE_END.split(text.rstrip()) for line in _wrapped(paragraph, style, room_px))
+    lines = tuple(line for paragraph in paragraphs for line in _wrapped(paragraph, style, room_px))
     width_px = max(style.width_px(line) for line in lines)
     measures = metrics(font, size_px=size_px)
     last_baseline_px = measures.ascent_px + (len(lines) - 1) * (leading_px or size_px * AUTO_LEADING)
