@@ -71,7 +71,7 @@ def promo_background(width_px: int, height_px: int, palette: Palette) -> Rgba:
         canvas.drawCircle(*center, width_px * 0.42, fill(palette.base, 0.16))
         canvas.drawCircle(*center, width_px * 0.335, fill(palette.base))
         ring = outline(palette.accent, 10)
-        canvas.drawArc(skia.Rect.MakeXYWH(center[0] - 412, center[1] - 412, 824, 824), 205, 70, False, ring)
+        canvas.drawArc(skia.Rect.MakeXYWH(center[0] - 412, center[1] - 412, 824, 824), 236, 58, False, ring)
         for row in range(5):
             for column in range(5):
                 canvas.drawCircle(880 + column * 34, 70 + row * 34, 5, fill(palette.accent))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rendering.samples import designs
 from rendering.samples.canvas import Palette
 from rendering.samples.designs import Design, LowerThird, PlayerCard, ProductPromo
+from rendering.samples.fonts import BOLD_FONT
 from rendering.samples.people import Look
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One document. ``names`` gives each role its layer name, ``groups`` (name, roles) from the bottom up."""
+    """One document and the job that fills a template with it.
+
+    ``names`` gives each role its layer name, ``groups`` are (name, roles) from the bottom up.
+    """
 
     file_name: str
     template: str
@@ -25,7 +29,6 @@ class Sample:
     names: dict[str, str]
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notes: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
 
 
 BLUE = Palette(dark=(14, 22, 58), base=(32, 72, 190), accent=(255, 190, 40), skin=(224, 172, 134), hair=(58, 38, 26))
@@ -41,7 +44,7 @@ SLATE = Palette(dark=(22, 27, 34), base=(74, 86, 104), accent=(238, 190, 92), sk
 
 
 def _card(content: PlayerCard) -> Callable[[Path], Design]:
-    return lambda fonts: designs.player_card(content, bold_font=str(fonts / f"{designs.BOLD_FONT}.ttf"))
+    return lambda fonts: designs.player_card(content, bold_font=str(fonts / f"{BOLD_FONT}.ttf"))
 
 
 PLAYER_CARD = PlayerCard(

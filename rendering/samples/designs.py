@@ -125,7 +125,7 @@ def product_promo(content: ProductPromo) -> Design:
         pieces=(
             ImagePiece(role="background", pixels=art.promo_background(1080, 1080, palette), left=0, top=0),
             ImagePiece(role="photo", pixels=art.product(content.product, palette), left=436, top=252),
-            TextPiece(role="headline", text=content.headline, style=headline, x_px=68, y_px=76, box_px=(700, 210)),
+            TextPiece(role="headline", text=content.headline, style=headline, x_px=68, y_px=76, box_px=(540, 210)),
             TextPiece(role="subtitle", text=content.subtitle, style=subtitle, x_px=72, y_px=322, box_px=(330, 190)),
             TextPiece(role="price", text=content.price, style=price, x_px=68, y_px=836),
             ImagePiece(role="button", pixels=button, left=68, top=892),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,9 +68,8 @@ def write_document(
     drawn = [(piece, _draw(piece, fonts)) for piece in design.pieces]
     merged = _merged(design, [picture for _, picture in drawn])
     document = PSDImage.new("RGBA", (design.width_px, design.height_px))
-    document.image_resources[Resource.RESOLUTION_INFO] = ImageResource(
-        key=Resource.RESOLUTION_INFO, data=ResoulutionInfo(_DPI_72, 1, 1, _DPI_72, 1, 1)
-    )
+    resolution: Any = ResoulutionInfo(_DPI_72, 1, 1, _DPI_72, 1, 1)
+    document.image_resources[Resource.RESOLUTION_INFO] = ImageResource(key=Resource.RESOLUTION_INFO, data=resolution)
     group_of = {role: name for name, roles in groups for role in roles}
     folders: dict[str, Group] = {}
     text_indices = iter(range(len(drawn)))
@@ -81,8 +81,8 @@ def write_document(
         layer = _pixel_layer(parent, names[piece.role], picture)
         if isinstance(piece, TextPiece):
             _make_type(layer, piece, picture, next(text_indices))
-    for number, layer in enumerate(document.descendants(), start=2):
-        layer._record.tagged_blocks.set_data(Tag.LAYER_ID, number)
+    for number, member in enumerate(document.descendants(), start=2):
+        member._record.tagged_blocks.set_data(Tag.LAYER_ID, number)
     _save(document, merged, path)
 
 
@@ -110,7 +110,7 @@ def _pixel_layer(parent: PSDImage | Group, name: str, picture: SetText) -> Pixel
 def _make_type(layer: PixelLayer, piece: TextPiece, picture: SetText, text_index: int) -> None:
     height, width = picture.pixels.shape[:2]
     ink = Box(picture.left, picture.top, picture.left + width, picture.top + height)
-    settings = type_layer(
+    settings: Any = type_layer(
         piece.text, piece.style, x_px=piece.x_px, y_px=piece.y_px, box_px=piece.box_px, ink=ink, text_index=text_index
     )
     layer.tagged_blocks[TYPE_LAYER] = TaggedBlock(key=TYPE_LAYER, data=settings)

@@ -354,7 +354,7 @@ def _(b: Brush) -> skia.Path:
 @letter("r", STRAIGHT - 8, 8)
 def _(b: Brush) -> skia.Path:
     reach = b.w + 170
-    arch = b.arch(0, 2 * reach - b.w - 20, 0, XH + O)
+    arch = b.arch(0, 2 * reach - b.w + 30, 0, XH + O)
     return join(clip(arch, rect(0, 0, reach, XH + O)), b.stem(0, 0, XH))
 
 

@@ -1,4 +1,4 @@
-"""Photoshop's type layers (`TySh`): text, style and place in the form that Photoshop writes. psd-tools only reads them."""
+"""Photoshop's type layers (`TySh`): text, style and place as Photoshop writes them. psd-tools only reads them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _no_warp() -> descriptor.DescriptorBlock:
     return warp
 
 
-def _engine(text: str, style: Style, box_px: tuple[float, float] | None) -> engine_data.EngineData:
+def _engine(text: str, style: Style, box_px: tuple[float, float] | None) -> engine_data.Dict:
     # Photoshop closes every text with a paragraph mark, which the run lengths count.
     length = len(text.encode("utf-16-be")) // 2 + 1
     paragraph, characters = _paragraph(style), _characters(style)
@@ -98,9 +98,7 @@ def _engine(text: str, style: Style, box_px: tuple[float, float] | None) -> engi
         "Rendered": _rendered(box_px),
     }
     resources = _resources(style)
-    return _dictionary(
-        {"EngineDict": engine, "ResourceDict": resources, "DocumentResources": resources}, engine_data.EngineData
-    )
+    return _dictionary({"EngineDict": engine, "ResourceDict": resources, "DocumentResources": resources})
 
 
 def _paragraph(style: Style) -> dict[str, Any]:
@@ -220,10 +218,8 @@ def _resources(style: Style) -> dict[str, Any]:
     }
 
 
-def _dictionary(
-    values: dict[str, Any], kind: type[engine_data.Dict] = engine_data.Dict
-) -> engine_data.EngineData | engine_data.Dict:
-    result = kind()
+def _dictionary(values: dict[str, Any]) -> engine_data.Dict:
+    result = engine_data.Dict()
     for key, value in values.items():
         result[key] = _element(value)
     return result
