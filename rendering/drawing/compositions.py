@@ -45,9 +45,7 @@ class Budget:
 class Composition:
     """``layers`` from the bottom up. Surfaces have the composition's size times ``scale``, in px."""
 
-    def __init__(
-        self, *, width_px: int, height_px: int, duration_seconds: float, scale: float, budget: Budget
-    ) -> None:
+    def __init__(self, *, width_px: int, height_px: int, duration_seconds: float, scale: float, budget: Budget) -> None:
         self.width_px = width_px
         self.height_px = height_px
         self.duration_seconds = duration_seconds
@@ -59,6 +57,18 @@ class Composition:
         self._images: dict[int, skia.Image] = {}
         self._base: tuple[tuple[Any, ...], skia.Image] | None = None
         self._last: tuple[Any, ...] = ()
+
+    def shrunk(self, max_side_px: int) -> Composition:
+        """The same layers on a smaller surface."""
+        shrunk = Composition(
+            width_px=self.width_px,
+            height_px=self.height_px,
+            duration_seconds=self.duration_seconds,
+            scale=max_side_px / max(self.width_px, self.height_px),
+            budget=self._budget,
+        )
+        shrunk.layers = self.layers
+        return shrunk
 
     @property
     def animated(self) -> bool:
@@ -96,11 +106,13 @@ class Composition:
     def draw_on(self, surface: skia.Surface, time_seconds: float) -> None:
         """Draws over the surface; the lowest layers, where they stay as they were, are drawn once for many frames."""
         signatures = tuple(layer.signature(time_seconds) for layer in self.layers)
-        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(signatures, self._last)))
+        pairs = zip(signatures, self._last, strict=False)
+        same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
         self._last = signatures
         canvas = surface.getCanvas()
         canvas.save()
-        canvas.scale(*(pixels / units for pixels, units in zip(self.surface_size_px, (self.width_px, self.height_px))))
+        width_px, height_px = self.surface_size_px
+        canvas.scale(width_px / self.width_px, height_px / self.height_px)
         first = 0
         if self._base is not None and self._base[0] == signatures[: len(self._base[0])]:
             first = len(self._base[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from rendering.drawing.notes import FidelityNote, NoteBook
 from rendering.drawing.reading import ProjectReader
 from rendering.filling import Filling
 from rendering.fonts import FontLibrary
-
-Rgba = np.ndarray[Any, np.dtype[np.uint8]]
+from rendering.pixels import Rgba
 
 MAX_SCALE = 4.0
 
@@ -57,12 +57,22 @@ class Compositor:
                 budget=self._budget,
             )
             self._composition: Composition = reader.read(comp)
+            self.name = str(comp.name)
             self.duration_seconds = float(comp.duration)
             self.frame_rate = float(comp.frame_rate)
             self._background = skia.Color4f(*(float(part) for part in comp.bg_color[:3]), 1.0)
         if allowed < scale:
             self._notes.add("preview_scaled", str(comp.name), "The composition is too large and drawn smaller.")
         self.width_px, self.height_px = self._composition.surface_size_px
+
+    def within(self, max_side_px: int) -> Compositor:
+        """The same composition, drawn smaller where a side is longer than that."""
+        if max(self.width_px, self.height_px) <= max_side_px:
+            return self
+        smaller = copy.copy(self)
+        smaller._composition = self._composition.shrunk(max_side_px)
+        smaller.width_px, smaller.height_px = smaller._composition.surface_size_px
+        return smaller
 
     @property
     def notes(self) -> tuple[FidelityNote, ...]:
@@ -83,14 +93,14 @@ class Compositor:
             self._composition.draw_on(surface, time_seconds)
         return rgba
 
-    def frames(self, frame_count: int | None = None) -> Iterator[tuple[Rgba, bool]]:
+    def frames(self, frame_count: int | None = None, *, frame_rate: float | None = None) -> Iterator[tuple[Rgba, bool]]:
         """Frame after frame from 0 s with whether it differs from the one before; equal frames are one array.
 
-        Nobody may write into the arrays.
+        The composition's own length and rate unless others are given. Nobody may write into the arrays.
         """
         shown: tuple[int, Rgba] | None = None
         for index in range(self.frame_count if frame_count is None else frame_count):
-            moment = index / self.frame_rate
+            moment = index / (frame_rate or self.frame_rate)
             self._budget.renew()
             with foreign_input(self._file_name):
                 signature = self._composition.signature(moment)

@@ -21,6 +21,9 @@ from rendering.filling import Filling
 from rendering.fonts import FontLibrary
 
 MAX_NESTING = 50
+# They paint a picture of their own over the solid that carries them: without it the bare solid would hide the rest.
+_GENERATORS = ("ADBE AudSpect", "ADBE AudWave", "ADBE Laser", "ADBE Lightning", "APC Radio Waves", "CC Particle",
+               "CC Rain", "CC Snow", "tc Particular", "tc Form", "VIDEOCOPILOT")  # fmt: skip
 _FLAT_TYPES = {
     "CameraLayer": ("camera_ignored", "The camera is not drawn through; every layer is seen from the front."),
     "LightLayer": ("light_ignored", "Lights, and the shadows they cast, are not drawn."),
@@ -180,6 +183,8 @@ class CompReader:
         content = self._content(layer, reader)
         if content is None:
             return None
+        if isinstance(content, Solid) and not layer.adjustment_layer and self._is_carrier(layer, reader):
+            return None
         self._note_switches(layer, reader)
         start, end = sorted((float(layer.in_point), float(layer.out_point)))
         return DrawnLayer(
@@ -225,6 +230,18 @@ class CompReader:
             )
         return self._project.nested(source, source_time, collapsed=bool(layer.collapse_transformation))
 
+    def _is_carrier(self, layer: Any, reader: PropertyReader) -> bool:
+        effects = layer.effects.properties if layer.effects is not None and layer.effects_active else ()
+        for effect in effects:
+            if effect.enabled and str(effect.match_name).startswith(_GENERATORS):
+                self._notes.add(
+                    "effect_not_drawn",
+                    reader.subject,
+                    f'The effect "{effect.name}" ({effect.match_name}), which is the whole layer, is not drawn.',
+                )
+                return True
+        return False
+
     def _transform(self, layer: Any, depth: int = 0) -> LayerTransform:
         known = self._transforms.get(layer.id)
         if known is not None:
@@ -266,4 +283,6 @@ class CompReader:
         styles = child(layer, "ADBE Layer Styles")
         for style in styles.properties if styles is not None else ():
             if str(style.match_name).endswith("/enabled") and style.enabled:
-                self._notes.add("layer_style_not_drawn", reader.subject, f'The layer style "{style.name}" is not drawn.')
+                self._notes.add(
+                    "layer_style_not_drawn", reader.subject, f'The layer style "{style.name}" is not drawn.'
+                )

@@ -55,9 +55,7 @@ def read_transform(group: Any, reader: PropertyReader) -> tuple[list[OverTime], 
     return [anchor, position, scale, rotation, skew, skew_axis], matrix_at
 
 
-def read_repetition(
-    group: Any, reader: PropertyReader
-) -> tuple[list[OverTime], Callable[[float, float], skia.Matrix]]:
+def read_repetition(group: Any, reader: PropertyReader) -> tuple[list[OverTime], Callable[[float, float], skia.Matrix]]:
     """The values of a repeater's transform, and the matrix of its n-th copy over time."""
     anchor = reader.numbers(group, "ADBE Vector Repeater Anchor", (0.0, 0.0))
     position = reader.numbers(group, "ADBE Vector Repeater Position", (100.0, 0.0))
@@ -111,7 +109,7 @@ def _power(base: float, times: float) -> float:
     # A negative base has no real power for a part of a copy, and zero none for a copy before the first.
     if base < 0 and times == int(times):
         return math.copysign(_power(-base, times), -1 if int(times) % 2 else 1)
-    return max(abs(base), 1e-6) ** min(max(times, -MAX_TIMES), MAX_TIMES)
+    return float(max(abs(base), 1e-6) ** min(max(times, -MAX_TIMES), MAX_TIMES))
 
 
 def _shear(degrees: float) -> skia.Matrix:

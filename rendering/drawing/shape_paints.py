@@ -142,7 +142,5 @@ PAINT_READERS: dict[str, Callable[[Any, PropertyReader], Item]] = {
     "ADBE Vector Graphic - Fill": lambda entry, reader: _fill(*_color(entry, reader, "Fill"), entry, reader),
     "ADBE Vector Graphic - Stroke": lambda entry, reader: _stroke(*_color(entry, reader, "Stroke"), entry, reader),
     "ADBE Vector Graphic - G-Fill": lambda entry, reader: _fill(*_gradient(entry, reader, "Fill"), entry, reader),
-    "ADBE Vector Graphic - G-Stroke": lambda entry, reader: _stroke(
-        *_gradient(entry, reader, "Stroke"), entry, reader
-    ),
+    "ADBE Vector Graphic - G-Stroke": lambda entry, reader: _stroke(*_gradient(entry, reader, "Stroke"), entry, reader),
 }

@@ -129,6 +129,4 @@ def _as_outline(shape: Any) -> Outline:
     def points(raw: Any) -> tuple[tuple[float, float], ...]:
         return tuple((_finite(point[0], 0.0), _finite(point[1], 0.0)) for point in raw)
 
-    return Outline(
-        points(shape.vertices), points(shape.in_tangents), points(shape.out_tangents), bool(shape.closed)
-    )
+    return Outline(points(shape.vertices), points(shape.in_tangents), points(shape.out_tangents), bool(shape.closed))
