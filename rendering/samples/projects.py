@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from rendering.samples.stage import Stage, cut_out, new_project, reveal_through,
 from rendering.samples.typesetting import Style
 
 FOOTAGE = "footage"
+_GUID = re.compile(rb"pgui\x00\x00\x00\x10(.{16})", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,17 @@ def save(project: py_aep.Project, path: Path) -> Path:
     binary = path.with_name(f".{path.stem}.saving.aep")
     binary.unlink(missing_ok=True)
     project.save(binary)
-    data = binary.read_bytes()
+    data = _with_fixed_guids(binary.read_bytes())
     binary.unlink()
     path.write_bytes(decompile_aep(data, name=path.name) if path.suffix == ".aepx" else data)
     return path
+
+
+def _with_fixed_guids(data: bytes) -> bytes:
+    """py-aep draws a random id for every property group; counted ones make the same file every time."""
+    for number, guid in enumerate(dict.fromkeys(_GUID.findall(data))):
+        data = data.replace(guid, hashlib.blake2b(number.to_bytes(4, "big"), digest_size=16).digest())
+    return data
 
 
 def _player_card(footage: Path, fonts: Path) -> py_aep.Project:

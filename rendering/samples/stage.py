@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from rendering.samples.motion import POSITION, leaf
 
 # Files of this version open in After Effects 2024 and later.
 VERSION = "24.0x55"
+# Projects record when their pictures were changed; a fixed moment makes the same project every time.
+PICTURE_TIME = 1_750_000_000
 _JUSTIFICATION = {
     "left": ParagraphJustification.LEFT_JUSTIFY,
     "right": ParagraphJustification.RIGHT_JUSTIFY,
@@ -98,6 +101,7 @@ def write_png(path: Path, pixels: Rgba) -> None:
     """8-bit RGBA, not interlaced: the only kind that After Effects' PNG reader surely takes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, compress_level=6)
+    os.utime(path, (PICTURE_TIME, PICTURE_TIME))
 
 
 def set_style(document: TextDocument, piece: TextPiece) -> None:
