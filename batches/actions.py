@@ -57,8 +57,11 @@ def apply(
     if verb not in OPERATOR_VERBS:
         raise Invalid(f"There is no verb {verb!r} for jobs of a batch.", field="verb")
     require_verb(user, batch.team, verb)
+    chosen = list(jobs)
+    if any(job.batch_id != batch.pk for job in chosen):
+        raise Invalid("Not all of these jobs belong to the batch.", field="job")
     moved, refused = [], []
-    for job in jobs:
+    for job in chosen:
         try:
             moved.append(move(job, verb, actor=user, version=version, reason=reason))
         except Conflict as conflict:
