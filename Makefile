@@ -19,7 +19,8 @@ $(STAMP): requirements-dev.txt
 	@rm -f .venv/.ready-*; touch $@
 
 demo: setup       ## Run the main job on sample files; ONCE=1 runs it to the end and exits
-	@$(BIN)/python manage.py demo $(if $(ONCE),--once)
+	@$(if $(ONCE),rm -rf var/demo-once)
+	@DATA_DIR=$(CURDIR)/var/$(if $(ONCE),demo-once,demo) $(BIN)/python manage.py demo $(if $(ONCE),--once)
 
 test: lint types contracts migrations tests   ## Everything that must pass
 
@@ -41,7 +42,8 @@ tests: setup      ## pytest, on SQLite, and on PostgreSQL where TEST_DATABASE_UR
 	@if [ -n "$$TEST_DATABASE_URL" ]; then DATABASE_URL="$$TEST_DATABASE_URL" $(BIN)/python -m pytest -n 2 -m "not browser" tests/jobs tests/batches tests/review; fi
 
 bench: setup      ## Measure: medians on this machine
-	@$(BIN)/python manage.py bench
+	@rm -rf var/bench
+	@DATA_DIR=$(CURDIR)/var/bench $(BIN)/python manage.py bench
 
 lock: setup       ## Pin the newest versions that requirements*.in allow
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

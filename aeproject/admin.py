@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
-from django.urls import URLPattern, URLResolver
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, URLResolver, path
+from django.utils.decorators import method_decorator
 
 from jobs.models import Membership
 
@@ -16,22 +20,50 @@ class TeamAdminSite(AdminSite):
 
     site_header = "aeproject"
     site_title = "aeproject"
-    index_title = "Dashboard"
+    index_title = "Manage"
+    site_url = None
     enable_nav_sidebar = False
+    # Django's own form of the admin asks for is_staff; here membership is the key.
+    login_form = AuthenticationForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user
         if not user.is_active or not user.is_authenticated:
             return False
-        return user.is_superuser or Membership.objects.filter(user=user).exists()
+        if user.is_superuser:
+            return True
+        known: bool | None = getattr(user, "belongs_to_a_team", None)
+        if known is None:
+            # Asked by every model admin of a page: one query per request is enough.
+            known = Membership.objects.filter(user=user).exists()
+            user.belongs_to_a_team = known  # type: ignore[attr-defined]
+        return known
 
     def get_urls(self) -> list[URLResolver | URLPattern]:  # type: ignore[override]
         from batches.urls import pages as batch_pages
         from review.urls import pages as review_pages
 
-        return [*batch_pages(self), *review_pages(self), *super().get_urls()]
+        return [
+            path("manage/", self.admin_view(self.manage), name="manage"),
+            # Before Django's, which only lets people log out who may enter.
+            path("logout/", self.logout, name="logout"),
+            *batch_pages(self),
+            *review_pages(self),
+            *super().get_urls(),
+        ]
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        from review.views import dashboard
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from review.dashboard import dashboard
 
         return dashboard(request)
+
+    def manage(self, request: HttpRequest) -> HttpResponse:
+        """Django's list of applications: the records behind the pages."""
+        return super().index(request)
+
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The login page; people without a team are told so, instead of being sent in a circle."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            return render(request, "admin/no_team.html", {**self.each_context(request), "title": "No team"}, status=403)
+        return super().login(request, extra_context)

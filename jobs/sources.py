@@ -12,7 +12,7 @@ from jobs.states import Stage
 from jobs.store import fetch, put_asset
 from rendering.errors import FormatError
 
-FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
+SOURCE_SUFFIXES = {".psd", ".psb", ".aep", ".aepx"}
 
 
 def roots_of(team: Team) -> tuple[Path, ...]:
@@ -49,12 +49,12 @@ def collect(job: Job, stage: Stage, workdir: Path) -> Inputs:
     """Everything the stage reads, as files in ``workdir`` and plain values. Stores the sources at the first call."""
     psd, project = _stored_sources(job)
     uploads = _fetch_uploads(job, workdir / "uploads")
-    folder = find_in_roots(job.team, job.project_path) if job.batch.upload_id is None else None
     if stage > Stage.INGESTION:
         _fetch_layers(job, workdir / "layers")
     search = [uploads] if uploads else []
-    if folder is not None:
-        search.append(folder.parent)
+    template = find_in_roots(job.team, job.project_path)
+    if template is not None:
+        search.append(template.parent)
     return Inputs(
         job_id=job.job_id,
         psd=fetch(psd, workdir, name="input" + Path(job.psd_path).suffix.lower()),
@@ -102,13 +102,10 @@ def _fetch_layers(job: Job, directory: Path) -> None:
 
 
 def _fetch_uploads(job: Job, directory: Path) -> Path | None:
-    """The footage and fonts that came with the sheet, under their own names."""
-    upload = job.batch.upload
-    if upload is None:
+    """The footage and fonts that came with the sheet, under their own names; None when there are none."""
+    if job.batch.upload is None:
         return None
-    directory.mkdir()
-    for uploaded in upload.files.select_related("asset"):
-        name = PurePosixPath(uploaded.name)
-        if name.suffix.lower() not in {".psd", ".psb", ".aep", ".aepx"}:
+    for uploaded in job.batch.upload.files.select_related("asset"):
+        if PurePosixPath(uploaded.name).suffix.lower() not in SOURCE_SUFFIXES:
             fetch(uploaded.asset, directory, name=str(_relative(uploaded.name)))
-    return directory
+    return directory if directory.is_dir() else None

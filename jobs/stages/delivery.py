@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jobs.stages.base import Inputs, Outcome, Produced, Report
@@ -14,6 +14,9 @@ from rendering.aftereffects.populate import FinalProject, write_final_project
 from rendering.findings import Finding
 from rendering.validation import validate
 
+DEPLOYED_ROOT = PurePosixPath("/aeproject")
+"""The folder that absolute paths name. Nobody knows where the project will be opened: After Effects then goes by the
+relative counts, and no path of a worker is told to a customer."""
 MEDIA_TYPES = {
     ".aep": "application/vnd.adobe.aftereffects.project",
     ".aepx": "application/vnd.adobe.aftereffects.template",
@@ -34,12 +37,14 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
         output_name=inputs.output_name,
         fillings=fillings,
         relinks=plan.relinks,
+        deployed_root=DEPLOYED_ROOT / PurePosixPath(inputs.output_name).stem,
     )
     report("Validating", 75)
     checked = validate(final.project, installed=read_fonts(inputs).installed)
     findings = (*checked.findings, *final.findings)
     released = checked.clean or bool(inputs.forced_reason)
-    script = write_script(template.project, fillings, inputs.workdir / "script")
+    names = {slot_id: path.name for slot_id, path in final.images.items()}
+    script = write_script(template.project, fillings, names, inputs.workdir / "populate.jsx")
     report_file = _write_report(inputs, findings, clean=checked.clean)
     report("Storing", 95)
     return Outcome(
@@ -51,7 +56,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
         },
         files=_files(final, script, report_file, released=released),
         findings=tuple(finding.as_json() for finding in findings),
-        metrics={"footage_files": len(final.footage), "files": {}},
+        metrics={"footage_files": len(final.footage)},
         faults=not released,
     )
 
@@ -71,20 +76,13 @@ def _write_report(inputs: Inputs, findings: Sequence[Finding], *, clean: bool) -
 
 def _files(final: FinalProject, script: Produced, report_file: Path, *, released: bool) -> tuple[Produced, ...]:
     prefix = "released" if released else "final"
-    files = [
+    return (
         _produced(f"{prefix}_project", final.aep.name, final.aep),
         _produced(f"{prefix}_aepx", final.aepx.name, final.aepx),
         Produced(kind=f"{prefix}_script", name=script.name, path=script.path, media_type=script.media_type),
         Produced(kind=f"{prefix}_report", name="report.json", path=report_file, media_type="application/json"),
         *(_produced(f"{prefix}_footage", f"footage/{path.name}", path) for path in final.footage),
-    ]
-    # The script's own pictures, under the names it calls them by.
-    taken = {path.name for path in final.footage}
-    pictures = sorted((script.path.parent / "footage").glob("*.png"))
-    files.extend(
-        _produced(f"{prefix}_footage", f"footage/{path.name}", path) for path in pictures if path.name not in taken
     )
-    return tuple(files)
 
 
 def _produced(kind: str, name: str, path: Path) -> Produced:

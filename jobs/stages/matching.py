@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from jobs.states import Stage
 from rendering.aftereffects.slots import Slot
 from rendering.drawing import Compositor
 from rendering.drawing.overlay import mark_slots
-from rendering.photoshop import LayerImage
 from rendering.pixels import Rgb, Rgba, over_checkerboard, read_png, side_by_side, thumbnail, write_rgb
 
-LAYER_PREVIEW_PX = 480
+PREVIEW_PX = 480
 WHOLE_PREVIEW_PX = 1280
 COMPARISONS_PER_SLOT = 3
 
@@ -34,19 +33,21 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     report("Drawing the render comp", 2)
     frame, slots = _render_comp(inputs)
     progress = report_between(report, "Layer previews", 20, 55)
-    layer_previews = {}
+    layers: dict[str, Rgba] = {}
     for done, image in enumerate(images, start=1):
-        small = thumbnail(read_png(image.path), max_px=LAYER_PREVIEW_PX)
-        layer_previews[str(image.layer_id)] = album.add("layer_preview", f"layer-{image.layer_id}.png", small)
+        layers[str(image.layer_id)] = thumbnail(read_png(image.path), max_px=PREVIEW_PX)
         progress(done / len(images))
-    report("Slot previews", 55)
-    crops = {slot.id: crop for slot in slots if (crop := _crop(frame, slot)) is not None}
+    crops = {
+        slot.id: thumbnail(crop, max_px=PREVIEW_PX) for slot in slots if (crop := _crop(frame, slot)) is not None
+    }
+    layer_previews = {
+        layer_id: album.add("layer_preview", f"layer-{layer_id}.png", layer) for layer_id, layer in layers.items()
+    }
     slot_previews = {
-        slot_id: album.add("slot_preview", f"slot-{_plain(slot_id)}.png", thumbnail(crop, max_px=LAYER_PREVIEW_PX))
-        for slot_id, crop in crops.items()
+        slot_id: album.add("slot_preview", f"slot-{_plain(slot_id)}.png", crop) for slot_id, crop in crops.items()
     }
     report("Comparisons", 70)
-    comparisons = _comparisons(inputs, album, images, crops)
+    comparisons = _comparisons(inputs, album, layers, crops)
     report("Overviews", 90)
     composite = thumbnail(read_png(inputs.workdir / "layers" / "composite.png"), max_px=WHOLE_PREVIEW_PX)
     result = {
@@ -91,7 +92,7 @@ def _render_comp(inputs: Inputs) -> tuple[Rgba, tuple[Slot, ...]]:
         template.opened,
         comp_id=comp_id,
         fonts=read_fonts(inputs),
-        footage=drawable_footage(plan, inputs.workdir / "footage"),
+        footage=drawable_footage(plan, template.project, inputs.workdir / "footage"),
     )
     return compositor.frame(comp.duration_seconds / 2), template.slots
 
@@ -109,19 +110,18 @@ def _crop(frame: Rgba, slot: Slot) -> Rgba | None:
 
 
 def _comparisons(
-    inputs: Inputs, album: Album, images: Sequence[LayerImage], crops: dict[str, Rgba]
+    inputs: Inputs, album: Album, layers: Mapping[str, Rgba], crops: Mapping[str, Rgba]
 ) -> dict[str, dict[str, Any]]:
     """For every slot the layer that fills it and the likeliest others, each beside what the slot shows now."""
-    paths = {str(image.layer_id): image.path for image in images}
     scores = inputs.results[Stage.INGESTION]["scores"]
     chosen = {match["slot_id"]: str(match["layer_id"]) for match in inputs.matches}
     comparisons: dict[str, dict[str, Any]] = {}
     for slot_id, crop in crops.items():
         ranked = sorted(scores.get(slot_id, {}).items(), key=lambda pair: -pair[1])
         likely = [layer_id for layer_id, _ in ranked[:COMPARISONS_PER_SLOT]]
-        wanted = [layer_id for layer_id in dict.fromkeys([chosen.get(slot_id, ""), *likely]) if layer_id in paths]
+        wanted = [layer_id for layer_id in dict.fromkeys([chosen.get(slot_id, ""), *likely]) if layer_id in layers]
         comparisons[slot_id] = {
-            layer_id: _comparison(album, slot_id, layer_id, read_png(paths[layer_id]), crop) for layer_id in wanted
+            layer_id: _comparison(album, slot_id, layer_id, layers[layer_id], crop) for layer_id in wanted
         }
     return comparisons
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from rendering.video import PreviewVideos, write_preview_videos
 
 from jobs.stages.base import Inputs, Outcome, Produced, Report
 from jobs.stages.reading import (
@@ -21,9 +19,11 @@ from jobs.stages.reading import (
 from rendering.aftereffects.model import Project
 from rendering.aftereffects.relink import RelinkPlan
 from rendering.aftereffects.script import populate_script
+from rendering.aftereffects.stills import safe_stem
 from rendering.drawing import Compositor, FidelityNote
 from rendering.filling import Filling
 from rendering.pixels import read_png
+from rendering.video import PreviewVideos, write_preview_videos
 
 
 def prepare(inputs: Inputs, report: Report) -> Outcome:
@@ -34,14 +34,15 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     assert comp_id is not None, "ingestion refuses projects without a render comp"
     fillings = read_fillings(inputs, template)
     plan = read_relinks(inputs, template, fillings)
-    script = write_script(template.project, fillings, inputs.workdir / "script")
+    names = {filling.slot.id: f"{safe_stem(filling.slot.name)}.png" for filling in fillings if filling.image}
+    script = write_script(template.project, fillings, names, inputs.workdir / "populate.jsx")
     report("Reading the composition", 8)
     compositor = Compositor(
         template.opened,
         comp_id=comp_id,
         fonts=read_fonts(inputs),
         fillings=fillings,
-        footage=drawable_footage(plan, inputs.workdir / "footage"),
+        footage=drawable_footage(plan, template.project, inputs.workdir / "footage"),
     )
     videos = write_preview_videos(
         compositor,
@@ -58,20 +59,14 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
         },
         files=(script, *_videos(videos)),
         notes=(*notes, *_unresolved(plan)),
-        metrics=videos.metrics,
+        metrics=asdict(videos.metrics),
     )
 
 
-def write_script(project: Project, fillings: Sequence[Filling], directory: Path) -> Produced:
-    """populate.jsx; its pictures are expected in ``footage/`` beside it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = {filling.slot.id: f"footage/{filling.image.name}" for filling in fillings if filling.image}
-    target = directory / "populate.jsx"
+def write_script(project: Project, fillings: Sequence[Filling], names: Mapping[str, str], target: Path) -> Produced:
+    """populate.jsx; the pictures of image slots are expected in ``footage/`` beside it, under ``names`` by slot id."""
+    paths = {slot_id: f"footage/{name}" for slot_id, name in names.items()}
     target.write_text(populate_script(project, fillings, image_paths=paths), encoding="ascii")
-    for filling in fillings:
-        if filling.image:
-            (directory / "footage").mkdir(exist_ok=True)
-            shutil.copyfile(filling.image, directory / "footage" / filling.image.name)
     return Produced(kind="populate_script", name="populate.jsx", path=target, media_type="text/plain")
 
 

@@ -87,11 +87,17 @@ def read_relinks(inputs: Inputs, template: Template, fillings: Sequence[Filling]
     )
 
 
-def drawable_footage(plan: RelinkPlan, directory: Path) -> dict[int, Path]:
-    """The files to draw, by footage item id. Layers of the design are fitted onto their items' sizes."""
+def drawable_footage(plan: RelinkPlan, project: Project, directory: Path) -> dict[int, Path]:
+    """The files to draw, by footage item id. Layers of the design are fitted onto their items' sizes.
+
+    Footage that the render comp does not show is left out: fitting it would be work for nothing.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     files = {}
+    shown = shown_sources(project)
     for relink in plan.relinks:
+        if relink.footage_id not in shown:
+            continue
         if relink.placement is None:
             files[relink.footage_id] = relink.source
             continue
@@ -105,6 +111,20 @@ def drawable_footage(plan: RelinkPlan, directory: Path) -> dict[int, Path]:
         write_png(fitted, target)
         files[relink.footage_id] = target
     return files
+
+
+def shown_sources(project: Project) -> frozenset[int]:
+    """The ids of the items that enabled layers show, from the render comp down."""
+    comps = {comp.id: comp for comp in project.compositions}
+    shown: set[int] = set()
+    waiting = [project.render_comp_id] if project.render_comp_id is not None else []
+    while waiting:
+        comp = comps.get(waiting.pop())
+        sources = {layer.source_id for layer in comp.layers if layer.enabled or layer.matte} if comp else set()
+        fresh = {source for source in sources if source is not None} - shown
+        shown |= fresh
+        waiting.extend(fresh & comps.keys())
+    return frozenset(shown)
 
 
 def report_between(report: Report, step: str, first: float, last: float) -> Callable[[float], None]:

@@ -41,12 +41,16 @@ _LONGEST_NAME_BYTES = 200
 
 @dataclass(frozen=True, kw_only=True)
 class FinalProject:
-    """``footage`` are the files written beside the project; ``project`` is what was read back from ``aep``."""
+    """``footage`` are the files written beside the project, ``images`` those of filled slots, by slot id.
+
+    ``project`` is what was read back from ``aep``.
+    """
 
     aep: Path
     aepx: Path
     footage: tuple[Path, ...]
     project: Project
+    images: dict[str, Path]
     findings: tuple[Finding, ...] = ()
 
 
@@ -98,6 +102,7 @@ def write_final_project(
         aepx=aepx,
         footage=tuple(sorted({placed.file for placed in edit.placed})),
         project=read_project(aep, search=(directory,)),
+        images={placed.slot_id: placed.file for placed in edit.placed if placed.slot_id},
         findings=tuple(edit.findings),
     )
 

@@ -1,0 +1,306 @@
+"""jobs.pipeline: claim, prepare, keep, sweep, with real files and real stages."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import storages
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from jobs import pipeline
+from jobs.lifecycle import move
+from jobs.models import Attempt, Event, Job, StageRun
+from jobs.sandbox import StageFailed
+from jobs.sources import roots_of
+from jobs.stages.base import Outcome
+from jobs.states import Stage, State
+from rendering.samples import tiny_document, tiny_project
+from tests.people import make_job
+
+
+@pytest.fixture
+def real_job(batch, settings, tmp_path):
+    """A job whose sources lie in the team's asset root."""
+    root = roots_of(batch.team)[0]
+    (root / "designs").mkdir(parents=True)
+    tiny_document(root / "designs" / "a.psd")
+    tiny_project(root / "designs" / "a.aep")
+    settings.SYSTEM_FONTS = False
+    settings.MATCH_THRESHOLD = 0
+    return make_job(batch, psd_path="designs/a.psd", project_path="designs/a.aep", output_name="final.aep")
+
+
+def work_until_idle() -> int:
+    done = 0
+    while pipeline.work_once():
+        done += 1
+    return done
+
+
+def approve(job: Job, verb: str) -> None:
+    job.refresh_from_db()
+    move(job, verb, version=job.version)
+
+
+def replay(job: Job) -> tuple[int, str]:
+    """The stage and state that the history alone gives."""
+    place = (int(Stage.INGESTION), State.PENDING.value)
+    for number, event in enumerate(Event.objects.filter(job=job, version__isnull=False).order_by("version"), start=1):
+        assert event.version == number
+        assert (event.from_stage, event.from_state) == place
+        place = (event.to_stage, event.to_state)
+    return place
+
+
+def test_a_job_goes_from_its_sheet_to_the_output_storage(real_job, settings):
+    move(real_job, "start")
+    assert work_until_idle() == 2
+    real_job.refresh_from_db()
+    assert (real_job.stage, real_job.state) == (Stage.MATCHING, State.IN_REVIEW)
+    assert {match.layer_name for match in real_job.matches.all()} - {""}
+    approve(real_job, "approve_matches")
+    work_until_idle()
+    assert set(real_job.assets.filter(stage=Stage.PREVIEW).values_list("kind", flat=True)) == {
+        "populate_script",
+        "psd_video",
+        "ae_video",
+        "preview_video",
+        "poster",
+    }
+    approve(real_job, "approve_preview")
+    work_until_idle()
+    real_job.refresh_from_db()
+    assert real_job.state == State.DONE, list(real_job.warnings.values_list("message", flat=True))
+    released = real_job.assets.filter(storage="outputs")
+    assert {Path(asset.name).name for asset in released} >= {"final.aep", "final.aepx", "populate.jsx", "report.json"}
+    for asset in released:
+        assert storages["outputs"].exists(asset.storage_name)
+    assert replay(real_job) == (Stage.DELIVERY, State.DONE)
+    assert not list(Path(settings.WORK_DIR).glob("*"))
+
+
+def test_the_same_sources_are_stored_once(real_job, batch):
+    other = make_job(batch, psd_path="designs/a.psd", project_path="designs/a.aep")
+    for job in (real_job, other):
+        move(job, "start")
+    work_until_idle()
+    for job in (real_job, other):
+        job.refresh_from_db()
+    assert real_job.psd.storage_name == other.psd.storage_name
+
+
+def test_a_wrong_file_fails_at_once_and_names_the_file(batch, tmp_path):
+    root = roots_of(batch.team)[0]
+    root.mkdir(parents=True)
+    (root / "a.psd").write_bytes(b"8BPS and no more")
+    (root / "a.aepx").write_text("<x/>")
+    job = make_job(batch)
+    move(job, "start")
+    work_until_idle()
+    job.refresh_from_db()
+    run = job.runs.get()
+    assert (job.state, run.state, run.error_class, run.attempts) == (State.FAILED, "failed", "file", 1)
+    assert "a.psd" in run.error
+
+
+def test_a_source_that_is_gone_fails_with_a_cure(batch):
+    job = make_job(batch)
+    move(job, "start")
+    work_until_idle()
+    assert "retry" in job.runs.get().error
+
+
+def queue(batch, **fields) -> Job:
+    job = make_job(batch, **fields)
+    move(job, "start")
+    return job
+
+
+def test_the_most_urgent_goes_first_and_the_oldest_inside_a_priority(batch):
+    jobs = [queue(batch, priority=priority) for priority in (2, 3, 0, 2, 1)]
+    order = []
+    while lease := pipeline.claim("w"):
+        order.append(StageRun.objects.get(pk=lease.run_id).job_id)
+    assert order == [jobs[index].pk for index in (2, 4, 0, 3, 1)]
+
+
+def test_work_that_is_not_due_is_not_claimed(batch):
+    job = queue(batch)
+    job.runs.update(available_at=timezone.now() + timedelta(minutes=1))
+    assert pipeline.claim("w") is None
+
+
+def test_a_claim_counts_the_attempt_and_writes_history(batch):
+    job = queue(batch)
+    lease = pipeline.claim("worker-7")
+    run = job.runs.get()
+    assert (run.state, run.attempts, run.token, run.lease_owner) == ("running", 1, lease.token, "worker-7")
+    assert job.events.last().verb == "claim"
+    assert Attempt.objects.get().worker == "worker-7"
+
+
+def test_a_beat_keeps_the_lease_and_tells_the_progress(batch):
+    job = queue(batch)
+    lease = pipeline.claim("w")
+    job.runs.update(lease_expires_at=timezone.now())
+    pipeline.Heart(lease).beat("drawing", 42)
+    run = job.runs.get()
+    assert (run.step, run.percent) == ("drawing", 42)
+    assert run.lease_expires_at > timezone.now() + timedelta(seconds=1)
+
+
+def test_a_cancelled_job_loses_its_lease(batch):
+    job = queue(batch)
+    lease = pipeline.claim("w")
+    job.refresh_from_db()
+    move(job, "cancel")
+    with pytest.raises(pipeline.LeaseLost):
+        pipeline.Heart(lease).beat("drawing", 42)
+
+
+def test_a_late_result_is_discarded(real_job, monkeypatch, settings):
+    """A worker that slept past its lease finds its token gone: nothing of what it made is kept."""
+    move(real_job, "start")
+    lease = pipeline.claim("sleeper")
+    real_job.runs.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    pipeline.sweep()
+    monkeypatch.setattr(pipeline, "run_stage", lambda *_, **__: Outcome(result={"matches": []}))
+    pipeline.perform(lease)
+    real_job.refresh_from_db()
+    assert (real_job.stage, real_job.state) == (Stage.INGESTION, State.QUEUED)
+    assert Attempt.objects.get(pk=lease.attempt_id).outcome == "discarded"
+
+
+def test_what_a_late_worker_deployed_is_taken_back(batch, tmp_path):
+    job = make_job(batch, Stage.DELIVERY, State.QUEUED)
+    run = StageRun.objects.create(job=job, stage=Stage.DELIVERY, input_hash="x")
+    lease = pipeline.claim("w")
+    made = tmp_path / "final.aep"
+    made.write_bytes(b"RIFX")
+    from jobs import outcomes
+    from jobs.stages.base import Produced
+
+    outcome = Outcome(
+        result={}, files=(Produced(kind="released_project", name="final.aep", path=made, media_type="x/y"),)
+    )
+    StageRun.objects.filter(pk=run.pk).update(token=uuid.uuid4())
+    run.refresh_from_db()
+    with pytest.raises(pipeline.LeaseLost), outcomes.stored(run, outcome) as stored:
+        pipeline._finish(lease, stored)
+    folders, files = storages["outputs"].listdir("blue/Spring-%d/%s" % (batch.pk, Path(job.output_name).stem))
+    assert (folders, files) == ([], [])
+
+
+def test_nothing_is_overwritten_in_the_output_storage(batch, tmp_path):
+    from jobs import outcomes
+    from jobs.stages.base import Produced
+
+    names = []
+    for content in (b"one", b"two"):
+        job = make_job(batch, Stage.DELIVERY, State.RUNNING, output_name=f"final.{'aep' if content == b'one' else 'aepx'}")
+        run = StageRun.objects.create(job=job, stage=Stage.DELIVERY, input_hash="x")
+        made = tmp_path / "final.aep"
+        made.write_bytes(content)
+        files = (Produced(kind="released_project", name="final.aep", path=made, media_type="x/y"),)
+        with outcomes.stored(run, Outcome(result={}, files=files)) as stored:
+            names.append(stored.assets[0].storage_name)
+    assert len(set(names)) == 2
+    assert [storages["outputs"].open(name).read() for name in names] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("error_class", "attempts"), [("file", 1), ("transient", 5), ("crash", 3), ("bug", 2), ("memory", 2), ("time", 2)]
+)
+def test_failures_are_tried_again_as_often_as_their_class_allows(batch, error_class, attempts):
+    job = queue(batch)
+    for number in range(1, attempts + 1):
+        job.runs.update(available_at=timezone.now())
+        lease = pipeline.claim("w")
+        assert lease is not None
+        pipeline.fail(lease, StageFailed("no", error_class=error_class))
+        job.refresh_from_db()
+        assert job.state == (State.FAILED if number == attempts else State.QUEUED)
+    run = job.runs.get()
+    assert (run.state, run.error, run.error_class) == ("failed", "no", error_class)
+    assert Attempt.objects.filter(run=run, outcome="failed").count() == attempts
+    assert replay(job) == (Stage.INGESTION, State.FAILED)
+
+
+def test_a_retry_starts_counting_anew(batch):
+    job = queue(batch)
+    pipeline.fail(pipeline.claim("w"), StageFailed("no", error_class="file"))
+    job.refresh_from_db()
+    move(job, "retry")
+    run = job.runs.get()
+    assert (run.state, run.attempts, run.error) == ("queued", 0, "")
+
+
+def test_the_sweep_takes_back_what_a_silent_worker_held(batch):
+    job = queue(batch)
+    pipeline.claim("dead-host:1")
+    job.runs.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert pipeline.sweep() >= 1
+    job.refresh_from_db()
+    run = job.runs.get()
+    assert (job.state, run.state, run.token, run.crashes) == (State.QUEUED, "queued", None, 1)
+    assert "dead-host:1" in Attempt.objects.get().error
+
+
+def test_the_sweep_leaves_living_leases_alone(batch):
+    job = queue(batch)
+    pipeline.claim("w")
+    OrmQ.objects.all().delete()
+    assert pipeline.sweep() == 0
+    assert job.runs.get().state == "running"
+
+
+def test_the_sweep_writes_tickets_for_due_work_that_lost_its_own(batch):
+    queue(batch)
+    OrmQ.objects.all().delete()
+    assert pipeline.sweep() == 1
+    assert OrmQ.objects.count() == 1
+    assert pipeline.sweep() == 0
+
+
+def test_work_directories_of_killed_workers_are_removed(batch, settings):
+    queue(batch)
+    lease = pipeline.claim("w")
+    root = Path(settings.WORK_DIR)
+    mine = root / f"run-{lease.run_id}-{lease.token.hex}"
+    stray = root / f"run-99-{uuid.uuid4().hex}"
+    for path in (mine, stray):
+        path.mkdir(parents=True)
+    assert pipeline.sweep_workdirs() == 1
+    assert mine.exists()
+    assert not stray.exists()
+
+
+def test_a_persons_match_survives_a_second_ingestion(real_job, people):
+    move(real_job, "start")
+    work_until_idle()
+    match = real_job.matches.filter(slot_kind="image").first()
+    match.layer_id, match.layer_name, match.origin = None, "", "human"
+    match.save()
+    move(real_job, "requeue", target=Stage.INGESTION)
+    work_until_idle()
+    again = real_job.matches.get(slot_id=match.slot_id)
+    assert (again.layer_id, again.origin) == (None, "human")
+
+
+def test_a_resolved_warning_stays_resolved_when_it_is_found_again(real_job):
+    move(real_job, "start")
+    work_until_idle()
+    warning = real_job.warnings.first()
+    assert warning is not None
+    warning.resolution, warning.note = "accepted", "known"
+    warning.save()
+    move(real_job, "requeue", target=Stage.INGESTION)
+    work_until_idle()
+    again = real_job.warnings.get(code=warning.code, object=warning.object)
+    assert (again.resolution, again.note) == ("accepted", "known")
+    assert json.dumps(real_job.result_of(Stage.INGESTION))
