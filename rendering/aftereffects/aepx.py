@@ -93,9 +93,8 @@ class _Compiler:
         else:
             self.open[-1].children.append(self.chunk(element))
 
-    def close(self) -> ChunkTree:
-        if self.tree is None:
-            raise self.fail("it has no content.")
+    def close(self) -> ChunkTree | None:
+        """lxml calls this after a syntax error too, so a missing tree is not an error here."""
         return self.tree
 
     def chunk(self, element: _Element) -> Chunk:
@@ -194,10 +193,12 @@ def compile_aepx(data: bytes, *, name: str) -> bytes:
     if b"<!DOCTYPE" in prolog or b"<!ENTITY" in prolog:
         raise FormatError(name, "it has a document type declaration, which no After Effects project has.")
     try:
-        tree: ChunkTree = etree.fromstring(data, parser)  # type: ignore[assignment]  # the target's result
+        tree: ChunkTree | None = etree.fromstring(data, parser)  # type: ignore[assignment]  # the target's result
     except etree.XMLSyntaxError as error:
         message = str(error.msg).rstrip(".")
         raise FormatError(name, f"its XML is cut off or damaged: {message}.", "Copy or save it again.") from error
+    if tree is None:
+        raise FormatError(name, f"it has no <{ROOT}>.")
     return riff.write_chunks(tree)
 
 

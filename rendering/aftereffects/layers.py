@@ -42,7 +42,6 @@ def describe_layer(layer: py_aep.Layer, *, index: int) -> Layer:
         expressions=tuple(expressions_of(layer)),
         comment=layer.comment,
         disabled_effects=tuple(effect.name for effect in effects if not effect.enabled),
-        matte=isinstance(layer, py_aep.AVLayer) and bool(layer.is_track_matte),
         shown_seconds=placement.shown_seconds,
         to_comp=placement.to_comp,
         box_exact=placement.exact,

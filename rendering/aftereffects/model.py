@@ -65,8 +65,8 @@ class Layer:
 
     ``box`` is in the frame of the layer's own composition, px, at ``shown_seconds``: the moment, in the composition's
     time, at which the layer is best seen (None: it is never shown). ``to_comp`` maps the layer's own px there.
-    ``box_exact`` is False where the box of a text is estimated from its font size. ``matte`` says that the layer
-    serves as another layer's track matte. ``disabled_effects`` names the effects whose switch is off.
+    ``box_exact`` is False where the box of a text is estimated from its font size. ``disabled_effects`` names the
+    effects whose switch is off. ``source_size_px`` is the size of the source item (width, height).
     """
 
     id: int
@@ -91,7 +91,6 @@ class Layer:
     expressions: tuple[str, ...] = ()
     comment: str = ""
     disabled_effects: tuple[str, ...] = ()
-    matte: bool = False
     shown_seconds: float | None = None
     to_comp: Affine | None = None
     box_exact: bool = True

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -95,6 +96,7 @@ def open_project(path: Path, *, limit_bytes: int = riff.MAX_PROJECT_BYTES) -> Op
             app = py_aep.parse(temporary.name)
             for comp in app.project.compositions:
                 _controllers(comp)
+            _refuse_circles(app.project, path.name)
     finally:
         os.unlink(temporary.name)
     return OpenProject(app=app, file_name=path.name, path=path)
@@ -123,6 +125,34 @@ def describe(project: OpenProject, *, search: Sequence[Path] = ()) -> Project:
         render_comp_id=render_comp_id,
         render_comp_reason=reason,
     )
+
+
+def _refuse_circles(project: py_aep.Project, name: str) -> None:
+    """After Effects never writes a layer that is its own parent or a comp that shows itself. Who follows parents or
+    sources, py-aep included, would never come to an end.
+    """
+    for comp in project.compositions:
+        parents = {layer.id: layer.parent.id for layer in comp.layers if layer.parent is not None}
+        if _has_circle({child: {parent} for child, parent in parents.items()}):
+            raise FormatError(name, f"a layer in the composition {comp.name!r} is its own parent.")
+    shown = {
+        comp.id: {
+            layer.source.id
+            for layer in comp.layers
+            if isinstance(layer, py_aep.AVLayer) and isinstance(layer.source, py_aep.CompItem)
+        }
+        for comp in project.compositions
+    }
+    if _has_circle(shown):
+        raise FormatError(name, "a composition shows itself.")
+
+
+def _has_circle(edges: dict[int, set[int]]) -> bool:
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError:
+        return True
+    return False
 
 
 def _controllers(comp: py_aep.CompItem) -> list[EssentialGraphicsController]:

@@ -1,8 +1,8 @@
 """Slots: the layers of a template that are meant to be filled, each with the rule that says so.
 
 The walk starts at the render comp and goes down through every nested comp that is rendered. Not entered, not slots:
-layers that are switched off, guide layers, track mattes, and shy nested comps whose name says that they are the
-designer's reference.
+layers that are switched off, guide layers, and shy nested comps whose name says that they are the designer's
+reference.
 
 A layer is a slot when one of these holds, the first that does giving the reason:
 
@@ -57,7 +57,8 @@ class Slot:
         return f"{self.comp_id}:{self.layer_id}"
 
 
-MAX_NESTING = 32
+MAX_NESTED = 300
+"""How many nested comps are walked at most: nobody fills more, and a hostile file could nest without end."""
 
 _STATIC_PREFIXES = ("static", "label_", "lbl_", "fixed_", "deco_")
 _REFERENCE_WORDS = frozenset({"ref", "reference", "psd", "photoshop", "original", "guide", "mockup"})
@@ -95,10 +96,10 @@ def find_slots(project: Project, *, comp_id: int | None = None) -> tuple[Slot, .
     if start is None:
         return ()
     comps = {comp.id: comp for comp in project.compositions}
-    slots: dict[str, Slot] = {}
-    for comp, layer, outer in _rendered(comps[start], comps, outer=_IDENTITY, above=()):
+    slots: list[Slot] = []
+    for comp, layer, outer in _rendered(comps[start], comps, outer=_IDENTITY, entered=set()):
         judged = _judge(comp, layer)
-        if judged is None or f"{comp.id}:{layer.id}" in slots:
+        if judged is None:
             continue
         kind, reason = judged
         slot = Slot(
@@ -114,31 +115,37 @@ def find_slots(project: Project, *, comp_id: int | None = None) -> tuple[Slot, .
             font=layer.text.font if layer.text is not None else None,
             source_size_px=layer.source_size_px if kind == "image" else None,
         )
-        slots[slot.id] = slot
-    return tuple(slots.values())
+        slots.append(slot)
+    return tuple(slots)
 
 
 _IDENTITY = Affine(1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 def _rendered(
-    comp: Composition, comps: dict[int, Composition], *, outer: Affine | None, above: tuple[int, ...]
+    comp: Composition, comps: dict[int, Composition], *, outer: Affine | None, entered: set[int]
 ) -> Iterator[tuple[Composition, Layer, Affine | None]]:
-    """Every layer that is rendered, from the top down, with the map from its comp's frame to the outermost frame."""
+    """Every layer that is rendered, from the top down, with the map from its comp's frame to the outermost frame.
+
+    A comp that is nested several times is walked once, where it shows first. ``entered`` grows.
+    """
+    entered.add(comp.id)
     for layer in comp.layers:
-        if not layer.enabled or layer.guide or layer.matte:
+        if not layer.enabled or layer.guide:
             continue
         nested = comps.get(layer.source_id) if layer.kind == "comp" and layer.source_id is not None else None
         if nested is None:
             yield comp, layer, outer
-        elif nested.id not in above and nested.id != comp.id and len(above) < MAX_NESTING and not _is_reference(layer):
-            yield from _rendered(nested, comps, outer=_through(layer, outer), above=(*above, comp.id))
+        elif nested.id not in entered and len(entered) < MAX_NESTED and _is_shown(layer):
+            yield from _rendered(nested, comps, outer=_through(layer, outer), entered=entered)
+
+
+def _is_shown(layer: Layer) -> bool:
+    return layer.shown_seconds is not None and not _is_reference(layer)
 
 
 def _through(layer: Layer, outer: Affine | None) -> Affine | None:
-    if outer is None or layer.to_comp is None or layer.shown_seconds is None:
-        return None
-    return layer.to_comp.then(outer)
+    return layer.to_comp.then(outer) if outer is not None and layer.to_comp is not None else None
 
 
 def _box(layer: Layer, outer: Affine | None) -> Box | None:

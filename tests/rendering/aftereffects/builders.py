@@ -1,0 +1,44 @@
+"""Small After Effects projects, made by py-aep for one test each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import py_aep
+from PIL import Image
+
+
+class ProjectBuilder:
+    """``comp`` is a 1000x800 composition of 10 s at 25 fps named Main; layers are added on top."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.app = py_aep.new()
+        self.project = self.app.project
+        self.comp = self.add_comp("Main")
+
+    def add_comp(self, name: str, *, width: int = 1000, height: int = 800, seconds: float = 10.0) -> py_aep.CompItem:
+        return self.project.root_folder.add_comp(name, width, height, 1.0, seconds, 25.0)
+
+    def add_picture(self, file_name: str, *, size: tuple[int, int] = (200, 100)) -> py_aep.FootageItem:
+        path = self.folder / "footage" / file_name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGBA", size, (200, 30, 30, 255)).save(path)
+        return self.project.import_file(py_aep.ImportOptions(str(path)))
+
+    def save(self, name: str = "template.aep") -> Path:
+        path = self.folder / name
+        self.project.save(str(path))
+        return path
+
+
+def name_layer(layer: py_aep.AVLayer, name: str) -> py_aep.AVLayer:
+    layer.name = name
+    return layer
+
+
+def place(layer: py_aep.AVLayer, *, position: list[float], scale: list[float] | None = None) -> py_aep.AVLayer:
+    layer.transform["ADBE Position"].value = [*position, 0.0]
+    if scale is not None:
+        layer.transform["ADBE Scale"].value = [*scale, 100.0]
+    return layer
