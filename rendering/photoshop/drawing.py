@@ -15,7 +15,7 @@ from psd_tools.api import layers as psd
 from psd_tools.api import pil_io
 from psd_tools.api.effects import Stroke
 from psd_tools.composite import composite
-from psd_tools.constants import Clipping, ColorMode, Resource
+from psd_tools.constants import Clipping, ColorMode, Resource, StrokePosition
 
 from rendering.geometry import Box
 from rendering.photoshop.layers import Entry, fill_opacity
@@ -148,10 +148,10 @@ def _cut(rgba: Rgba, coverage: NDArray[np.uint8]) -> Rgba:
 
 def _stroke_reach_px(source: psd.Layer) -> int:
     """How far a stroke effect paints beyond the layer's box."""
-    shares = {"OUTER": 1.0, "CENTER": 0.5}
+    shares = {StrokePosition.OUTSIDE: 1.0, StrokePosition.CENTER: 0.5}
     return max(
         (
-            math.ceil(float(stroke.size) * shares.get(getattr(stroke.position, "name", ""), 0.0))
+            math.ceil(float(stroke.size) * (shares.get(stroke.position, 0.0) if stroke.position else 0.0))
             for stroke in source.effects.find("stroke")
             if isinstance(stroke, Stroke)
         ),

@@ -12,6 +12,7 @@ from typing import Any
 from psd_tools import PSDImage
 from psd_tools.api import layers as psd
 from psd_tools.constants import Tag
+from psd_tools.psd.descriptor import Bool, Descriptor
 
 from rendering.errors import FormatError
 from rendering.geometry import Box
@@ -20,6 +21,11 @@ from rendering.photoshop.document import Layer, LayerKind, TextRun
 MAX_LAYERS = 5_000
 MAX_DEPTH = 100
 _HIGHEST_ID = 2**31 - 1
+_EFFECT_TAGS = (
+    Tag.OBJECT_BASED_EFFECTS_LAYER_INFO,
+    Tag.OBJECT_BASED_EFFECTS_LAYER_INFO_V0,
+    Tag.OBJECT_BASED_EFFECTS_LAYER_INFO_V1,
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def entries_of(document: PSDImage, *, file_name: str) -> tuple[Entry, ...]:
 def describe(entry: Entry) -> Layer:
     """That layer as plain values."""
     source = entry.source
-    text, runs = _text_of(source) if isinstance(source, psd.TypeLayer) else (None, ())
+    text, runs = text_of(source) if isinstance(source, psd.TypeLayer) else (None, ())
     return Layer(
         layer_id=entry.layer_id,
         name=_name(source),
@@ -76,6 +82,7 @@ def describe(entry: Entry) -> Layer:
 def _walk(group: Any, parents: tuple[Entry, ...]) -> Iterator[Entry]:
     base: Entry | None = None
     for source in group:
+        _mark_effects_present(source)
         clipped_to = base if source.clipping else None
         visible = source.visible and (not parents or parents[-1].visible) and (not clipped_to or clipped_to.visible)
         entry = Entry(source, source.layer_id, 0, visible, parents, clipped_to)
@@ -120,6 +127,16 @@ def _name(source: psd.Layer) -> str:
     return source.name.replace("\x00", "").strip()
 
 
+def _mark_effects_present(source: psd.Layer) -> None:
+    """Older Photoshops wrote only the effects that are there and did not say so; psd-tools would pass over those."""
+    for tag in _EFFECT_TAGS:
+        data = source.tagged_blocks.get_data(tag)
+        if isinstance(data, Descriptor):
+            for effect in data.values():
+                if isinstance(effect, Descriptor) and b"enab" in effect and b"present" not in effect:
+                    effect[b"present"] = Bool(True)
+
+
 def _effects(source: psd.Layer) -> tuple[str, ...]:
     """The names of the enabled effects in Photoshop's words, each once."""
     if not source.effects.enabled:
@@ -128,7 +145,7 @@ def _effects(source: psd.Layer) -> tuple[str, ...]:
     return tuple(dict.fromkeys(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name) for name in names))
 
 
-def _text_of(source: psd.TypeLayer) -> tuple[str, tuple[TextRun, ...]]:
+def text_of(source: psd.TypeLayer) -> tuple[str, tuple[TextRun, ...]]:
     """The whole text, and its runs: their texts make up the whole text."""
     _, _, skew_y, scale_y, _, _ = source.transform
     # The second column of the matrix is where a unit of height ends up: its length is the text's scale.
