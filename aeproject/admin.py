@@ -36,7 +36,7 @@ class TeamAdminSite(AdminSite):
         if known is None:
             # Asked by every model admin of a page: one query per request is enough.
             known = Membership.objects.filter(user=user).exists()
-            user.belongs_to_a_team = known  # type: ignore[attr-defined]
+            user.belongs_to_a_team = known
         return known
 
     def get_urls(self) -> list[URLResolver | URLPattern]:  # type: ignore[override]
@@ -52,7 +52,7 @@ class TeamAdminSite(AdminSite):
             *super().get_urls(),
         ]
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         from review.dashboard import dashboard
 
         return dashboard(request)

@@ -1,17 +1,22 @@
-"""The records of the core, to look at: team members see their teams' rows and change nothing here."""
+"""The records of the core, to look at: members see their teams' rows and change nothing; superusers manage teams."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 
-from jobs.models import Membership
+from jobs.models import Asset, Attempt, Event, Match, Membership, StageRun, Team, Warning
 
-MOST_JSON_CHARACTERS = 20_000
+MOST_JSON_CHARACTERS = 50_000
 
 
 class TeamFilter(admin.RelatedFieldListFilter):
@@ -19,34 +24,29 @@ class TeamFilter(admin.RelatedFieldListFilter):
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
-    ) -> list[tuple[str, str]]:
-        manager: Any = field.remote_field.model._default_manager
-        if field.remote_field.model is User:
+    ) -> list[Any]:
+        related: Any = field.remote_field.model
+        if related is User:
             shared = Membership.objects.visible_to(request.user).values("user_id")
-            visible = manager.filter(pk__in=shared)
+            visible = User.objects.filter(pk__in=shared)
         else:
-            visible = manager.visible_to(request.user)
+            visible = related.objects.visible_to(request.user)
         return list(field.get_choices(include_blank=False, limit_choices_to={"pk__in": visible.values("pk")}))
 
 
 class TeamModelAdmin(admin.ModelAdmin[Any]):
-    """Read-only, and only what ``visible_to`` shows. What happens to records happens through verbs."""
+    """Read-only, and only what ``visible_to`` shows: what happens to records happens through verbs."""
 
     list_per_page = 50
     show_full_result_count = False
-    actions: ClassVar[Any] = None
-    # Columns that are too large for a list of rows.
+    actions: Any = None
     heavy: ClassVar[tuple[str, ...]] = ()
+    """Columns too large to be read for a list of rows."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        manager: Any = self.model._default_manager
-        return manager.visible_to(request.user).order_by(*self.get_ordering(request))
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changes = super().get_changelist_instance(request)
-        if self.heavy:
-            changes.result_list = [*changes.queryset.none()] if changes.result_count == 0 else changes.result_list
-        return changes
+        rows: QuerySet[Any] = self.model.objects.visible_to(request.user).order_by(*self.get_ordering(request))
+        match = request.resolver_match
+        return rows.defer(*self.heavy) if match and str(match.url_name).endswith("_changelist") else rows
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.admin_site.has_permission(request)
@@ -54,7 +54,7 @@ class TeamModelAdmin(admin.ModelAdmin[Any]):
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.admin_site.has_permission(request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -62,3 +62,159 @@ class TeamModelAdmin(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def state_badge(state: str) -> SafeString:
+    """A public state as the pages show it."""
+    return mark_safe(render_to_string("includes/state_badge.html", {"state": state}).strip())  # noqa: S308 - our template
+
+
+def severity_badge(severity: str) -> SafeString:
+    return mark_safe(render_to_string("includes/severity_badge.html", {"severity": severity}).strip())  # noqa: S308
+
+
+def pretty_json(value: Any) -> SafeString:
+    """JSON with one key a line; what is very long is cut, and says so."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) > MOST_JSON_CHARACTERS:
+        text = f"{text[:MOST_JSON_CHARACTERS]}\n… {len(text) - MOST_JSON_CHARACTERS} more characters"
+    return format_html('<pre class="code-block">{}</pre>', text)
+
+
+class ManagedBySuperusers:
+    """Superusers add, change and delete; members look."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+
+class MembershipInline(ManagedBySuperusers, admin.TabularInline[Membership, Any]):
+    model = Membership
+    extra = 1
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True  # whoever may open the team or the person may see who belongs to it
+
+
+@admin.register(Team)
+class TeamAdmin(ManagedBySuperusers, TeamModelAdmin):
+    list_display = ("name", "slug", "created_at")
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (MembershipInline,)
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        return super().get_prepopulated_fields(request, obj) if request.user.is_superuser else {}
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin[User]):
+    """Django's own user admin (for superusers), with the person's teams and roles."""
+
+    inlines = (MembershipInline,)
+    list_display = ("username", "email", "is_active", "is_superuser", "last_login")
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else ()  # a new person is named first
+
+
+@admin.register(StageRun)
+class StageRunAdmin(TeamModelAdmin):
+    list_display = ("job", "stage", "state", "step", "percent", "attempts", "lease_owner", "queued_at", "took")
+    list_filter = ("state", "stage", "error_class", "priority")
+    list_select_related = ("job",)
+    search_fields = ("job__job_id", "lease_owner", "error")
+    ordering = ("-id",)
+    heavy = ("result", "metrics", "error")
+    fields = (
+        *("job", "stage", "state", "priority", "step", "percent", "attempts", "crashes"),
+        *("queued_at", "available_at", "started_at", "ended_at", "took", "lease_owner", "lease_expires_at"),
+        *("error_class", "error", "metrics_shown", "result_shown", "input_hash"),
+    )
+
+    @admin.display(description="seconds")
+    def took(self, run: StageRun) -> str:
+        return "" if run.seconds is None else f"{run.seconds:.1f}"
+
+    @admin.display(description="metrics")
+    def metrics_shown(self, run: StageRun) -> SafeString:
+        return pretty_json(run.metrics)
+
+    @admin.display(description="result")
+    def result_shown(self, run: StageRun) -> SafeString:
+        return pretty_json(run.result)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(TeamModelAdmin):
+    list_display = ("run", "number", "worker", "started_at", "ended_at", "outcome", "error_class")
+    list_filter = ("outcome", "error_class", "started_at")
+    list_select_related = ("run__job",)
+    search_fields = ("run__job__job_id", "worker", "error")
+    ordering = ("-id",)
+    heavy = ("log", "run__result", "run__metrics", "run__error")
+    fields = (*("run", "number", "worker", "started_at", "ended_at", "outcome"), *("error_class", "error", "log_shown"))
+
+    @admin.display(description="log")
+    def log_shown(self, attempt: Attempt) -> SafeString:
+        return format_html('<pre class="code-block">{}</pre>', attempt.log)
+
+
+@admin.register(Event)
+class EventAdmin(TeamModelAdmin):
+    list_display = ("at", "actor", "verb", "job", "batch", "moved", "reason")
+    list_filter = ("verb", ("team", TeamFilter), ("actor", TeamFilter), "at")
+    list_select_related = ("actor", "job", "batch")
+    search_fields = ("job__job_id", "batch__name", "reason")
+    ordering = ("-id",)
+    fields = ("at", "team", "batch", "job", "version", "verb", "actor", "moved", "reason", "data_shown")
+
+    @admin.display(description="from → to")
+    def moved(self, event: Event) -> SafeString | str:
+        if event.version is None:
+            return ""
+        return format_html("{} → {}", state_badge(event.from_public), state_badge(event.to_public))
+
+    @admin.display(description="data")
+    def data_shown(self, event: Event) -> SafeString:
+        return pretty_json(event.data)
+
+
+@admin.register(Match)
+class MatchAdmin(TeamModelAdmin):
+    list_display = ("job", "slot_name", "slot_kind", "layer_name", "score", "origin", "changed_by")
+    list_filter = ("slot_kind", "origin")
+    list_select_related = ("job", "changed_by")
+    search_fields = ("job__job_id", "slot_name", "layer_name")
+    ordering = ("-job_id", "order", "id")
+
+
+@admin.register(Warning)
+class WarningAdmin(TeamModelAdmin):
+    list_display = ("job", "severity_shown", "code", "object", "message", "stage", "resolution")
+    list_filter = ("severity", "kind", "stage", "resolution", "code")
+    list_select_related = ("job",)
+    search_fields = ("job__job_id", "code", "object", "message")
+    ordering = ("-id",)
+
+    @admin.display(description="severity", ordering="severity")
+    def severity_shown(self, warning: Warning) -> SafeString:
+        return severity_badge(warning.severity)
+
+
+@admin.register(Asset)
+class AssetAdmin(TeamModelAdmin):
+    list_display = ("name", "kind", "job", "stage", "media_type", "size_bytes", "created_at")
+    list_filter = ("kind", "stage", "storage", ("team", TeamFilter))
+    list_select_related = ("job",)
+    search_fields = ("name", "job__job_id", "sha256")
+    ordering = ("-id",)
