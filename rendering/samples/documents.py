@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from rendering.geometry import Box
 from rendering.samples.canvas import Rgba
 from rendering.samples.catalog import SAMPLES, Sample
 from rendering.samples.designs import Design, ImagePiece, TextPiece
+from rendering.samples.fonts import BOLD_FONT, build_fonts
 from rendering.samples.type_layers import TYPE_LAYER, type_layer
 from rendering.samples.typesetting import SetText, Style, set_text
 
@@ -33,9 +36,12 @@ def build_documents(directory: Path, *, fonts: Path) -> tuple[Path, ...]:
 
 
 def tiny_document(
-    path: Path, *, fonts: Path, text: str = "Hello", name: str = "Title", font: str = "AeprojectSans-Bold"
+    path: Path, *, fonts: Path | None = None, text: str = "Hello", name: str = "Title", font: str = BOLD_FONT
 ) -> Path:
-    """A 64 x 64 document for tests: a pixel layer "photo" under a type layer ``name``."""
+    """A 64 x 64 document for tests: a pixel layer "photo" under a type layer ``name``.
+
+    ``fonts`` is the folder of ``font``; without it our own typeface is built once for this process (0.1 s).
+    """
     pixels = np.zeros((32, 32, 4), dtype=np.uint8)
     pixels[...] = (200, 60, 40, 255)
     style = Style(font=font, size_px=16, rgb=(255, 255, 255))
@@ -47,8 +53,18 @@ def tiny_document(
             TextPiece(role="text", text=text, style=style, x_px=4, y_px=16),
         ),
     )
-    write_document(path, design, names={"photo": "photo", "text": name}, groups=(), fonts=fonts)
+    write_document(
+        path, design, names={"photo": "photo", "text": name}, groups=(), fonts=fonts or Path(_own_fonts().name)
+    )
     return path
+
+
+@cache
+def _own_fonts() -> TemporaryDirectory[str]:
+    """Goes away with the process."""
+    folder = TemporaryDirectory(prefix="aeproject-fonts-")
+    build_fonts(Path(folder.name))
+    return folder
 
 
 def _build(sample: Sample, path: Path, fonts: Path) -> Path:

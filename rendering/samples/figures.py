@@ -325,6 +325,11 @@ SIGNS: tuple[tuple[str, Drawing, float], ...] = (
     ("£", pound, OPEN),
     ("%", percent, ROUND - 10),
     ("&", ampersand, OPEN),
+    (
+        "`",
+        lambda b: polygon((0, CAP + 20), (b.w * 0.4 + 70, CAP - 120), (b.w + 110, CAP - 120), (b.w * 1.1, CAP + 20)),
+        50,
+    ),
     ("^", lambda b: moved(scaled(turned(LETTERS["v"].draw(b), 240, XH / 2), 0.9, 0.56), 0, 420), 50),
     ("~", lambda b: wave(b, 440, MATH, b.h), 60),
     ("©", copyright_sign, ROUND),

@@ -13,7 +13,12 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
-from rendering.samples import figures, glyphs, letters
+from rendering.samples import (
+    figures,
+    glyphs,
+    letters,
+    small_letters,  # noqa: F401  registers its letters
+)
 from rendering.samples.glyphs import Brush, Weight, join, moved, polygon, rect
 
 FAMILY = "Aeproject Sans"
@@ -25,6 +30,7 @@ LICENSE = (
 # Seconds since 1904: the files are the same whenever they are built.
 TIMESTAMP = 3_850_000_000
 SPACE_WIDTH = 256
+MARK_ROOM = 12
 # Path operations leave crumbs; a contour below this area (square units) is one.
 SLIVER = 30
 
@@ -141,7 +147,10 @@ def _drawn(weight: Weight) -> Iterator[tuple[str, skia.Path, float]]:
     for character in ACCENTED:
         stem, mark = tuple(unicodedata.normalize("NFD", character))
         outline, advance = base["ı" if stem == "i" else stem]
-        yield character, _accented(outline, marks[mark], below=mark == "\u0327", capital=stem.isupper()), advance
+        whole = _accented(outline, marks[mark], below=mark == "\u0327", capital=stem.isupper())
+        # A wide mark on a narrow letter must not run into its neighbours.
+        widening = max(0.0, MARK_ROOM - whole.computeTightBounds().left())
+        yield character, moved(whole, widening), advance + 2 * widening
 
 
 def _accented(outline: skia.Path, mark: skia.Path, *, below: bool, capital: bool) -> skia.Path:

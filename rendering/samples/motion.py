@@ -28,6 +28,12 @@ def place_of(layer: py_aep.Layer) -> Point:
     return value[0], value[1]
 
 
+def on_frame(layer: py_aep.Layer, seconds: float) -> float:
+    """The nearest frame's time, as people set keyframes."""
+    rate = layer.containing_comp.frame_rate
+    return round(seconds * rate) / rate
+
+
 def slide_in(layer: py_aep.Layer, *, start: float, seconds: float, by: Point) -> None:
     """Comes from ``by`` px beside its place."""
     place = place_of(layer)
@@ -45,19 +51,19 @@ def slide_in_and_out(layer: py_aep.Layer, *, start: float, seconds: float, end: 
 
 def fade_in(layer: py_aep.Layer, *, start: float, seconds: float) -> None:
     _key(layer, OPACITY, [(start, 0.0), (start + seconds, 100.0)])
-    layer.in_point = start
+    layer.in_point = on_frame(layer, start)
 
 
 def fade_in_and_out(layer: py_aep.Layer, *, start: float, seconds: float, end: float) -> None:
     _key(layer, OPACITY, [(start, 0.0), (start + seconds, 100.0), (end - seconds, 100.0), (end, 0.0)])
-    layer.in_point, layer.out_point = start, end
+    layer.in_point, layer.out_point = on_frame(layer, start), on_frame(layer, end)
 
 
 def pop_in(layer: py_aep.Layer, *, start: float, seconds: float, overshoot_percent: float = 8.0) -> None:
     """Grows from nothing, a little too far, and settles."""
     peak = 100.0 + overshoot_percent
     _key_scale(layer, [(start, 0.0), (start + seconds * 0.7, peak), (start + seconds, 100.0)])
-    layer.in_point = start
+    layer.in_point = on_frame(layer, start)
 
 
 def pulse(layer: py_aep.Layer, *, times: Sequence[float], percent: float) -> None:
@@ -69,7 +75,7 @@ def pulse(layer: py_aep.Layer, *, times: Sequence[float], percent: float) -> Non
 def grow_across(layer: py_aep.Layer, *, start: float, seconds: float) -> None:
     """Widens from nothing to its whole width, away from its anchor."""
     _key(layer, SCALE, [(start, [0.0, 100.0, 100.0]), (start + seconds, [100.0, 100.0, 100.0])])
-    layer.in_point = start
+    layer.in_point = on_frame(layer, start)
 
 
 def zoom(layer: py_aep.Layer, *, seconds: float, from_percent: float, to_percent: float) -> None:
@@ -95,7 +101,7 @@ def _key_scale(layer: py_aep.Layer, keys: Sequence[tuple[float, float]]) -> None
 def _key(layer: py_aep.Layer, match_name: str, keys: Sequence[tuple[float, list[float] | float]]) -> None:
     target = leaf(layer.transform, match_name)
     for time, value in keys:
-        target.set_value_at_time(time, value)
+        target.set_value_at_time(on_frame(layer, time), value)
     for frame in target.keyframes:
         frame.in_interpolation_type = frame.out_interpolation_type = KeyframeInterpolationType.BEZIER
         # One ease for a path through space or a single value, one per axis for a scale.

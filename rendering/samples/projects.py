@@ -18,7 +18,7 @@ from rendering.samples.stage import Stage, cut_out, new_project, reveal_through,
 from rendering.samples.typesetting import Style
 
 FOOTAGE = "footage"
-_GUID = re.compile(rb"pgui\x00\x00\x00\x10(.{16})", re.DOTALL)
+_GUID = re.compile(rb"(pgui\x00\x00\x00\x10)(.{16})", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,13 @@ def save(project: py_aep.Project, path: Path) -> Path:
 
 def _with_fixed_guids(data: bytes) -> bytes:
     """py-aep draws a random id for every property group; counted ones make the same file every time."""
-    for number, guid in enumerate(dict.fromkeys(_GUID.findall(data))):
-        data = data.replace(guid, hashlib.blake2b(number.to_bytes(4, "big"), digest_size=16).digest())
-    return data
+    numbers: dict[bytes, int] = {}
+
+    def counted(found: re.Match[bytes]) -> bytes:
+        number = numbers.setdefault(found[2], len(numbers) + 1)
+        return found[1] + hashlib.blake2b(number.to_bytes(4, "big"), digest_size=16).digest()
+
+    return _GUID.sub(counted, data)
 
 
 def _player_card(footage: Path, fonts: Path) -> py_aep.Project:
@@ -74,7 +78,7 @@ def _player_card(footage: Path, fonts: Path) -> py_aep.Project:
 
     name = stage.text_slot(titles, "name", "player_name")
     motion.slide_in(name, start=1.1, seconds=0.9, by=(0.0, 150.0))
-    name.in_point = 1.1
+    name.in_point = motion.on_frame(name, 1.1)
     window = stage.solid(titles, (255, 255, 255), "name window", left=0, top=1080, width_px=1080, height_px=134)
     reveal_through(name, window)
     team = stage.text_slot(titles, "team", "team_name")

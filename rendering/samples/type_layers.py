@@ -66,26 +66,27 @@ def _no_warp() -> descriptor.DescriptorBlock:
 
 
 def _engine(text: str, style: Style, box_px: tuple[float, float] | None) -> engine_data.Dict:
-    # Photoshop closes every text with a paragraph mark, which the run lengths count.
-    length = len(text.encode("utf-16-be")) // 2 + 1
-    paragraph, characters = _paragraph(style), _characters(style)
+    # Photoshop closes every text, and so every paragraph, with a paragraph mark that the run lengths count.
+    lengths = [len(paragraph.encode("utf-16-be")) // 2 + 1 for paragraph in text.split("\r")]
     adjustments = {"Axis": [1.0, 0.0, 1.0], "XY": [0.0, 0.0]}
+    paragraph = {
+        "ParagraphSheet": {"DefaultStyleSheet": 0, "Properties": _paragraph(style)},
+        "Adjustments": adjustments,
+    }
     runs = {
         "ParagraphRun": {
             "DefaultRunData": {
                 "ParagraphSheet": {"DefaultStyleSheet": 0, "Properties": {}},
                 "Adjustments": adjustments,
             },
-            "RunArray": [
-                {"ParagraphSheet": {"DefaultStyleSheet": 0, "Properties": paragraph}, "Adjustments": adjustments}
-            ],
-            "RunLengthArray": [length],
+            "RunArray": [paragraph] * len(lengths),
+            "RunLengthArray": lengths,
             "IsJoinable": 1,
         },
         "StyleRun": {
             "DefaultRunData": {"StyleSheet": {"StyleSheetData": {}}},
-            "RunArray": [{"StyleSheet": {"StyleSheetData": characters}}],
-            "RunLengthArray": [length],
+            "RunArray": [{"StyleSheet": {"StyleSheetData": _characters(style)}}],
+            "RunLengthArray": [sum(lengths)],
             "IsJoinable": 2,
         },
     }
