@@ -33,8 +33,9 @@ def resolve_footage(recorded: str, *, project_folder: Path, search: Sequence[Pat
     """
     roots = [Path(os.path.realpath(root)) for root in (project_folder, *search)]
     for root, candidate in _candidates(recorded, roots):
-        if _is_file_inside(candidate, root):
-            return candidate
+        normal = Path(os.path.normpath(candidate))
+        if _is_file_inside(normal, root):
+            return normal
     return None
 
 
@@ -54,9 +55,8 @@ def _candidates(recorded: str, roots: Sequence[Path]) -> Iterator[tuple[Path, Pa
         yield from ((root, root / folder / path.name) for folder in FOOTAGE_FOLDERS)
 
 
-def _is_file_inside(candidate: Path, root: Path) -> bool:
+def _is_file_inside(normal: Path, root: Path) -> bool:
     """Compares names before it asks the file system, so a path that leaves the root is never looked at."""
-    normal = Path(os.path.normpath(candidate))
     if not normal.is_relative_to(root) or normal == root:
         return False
     step = root

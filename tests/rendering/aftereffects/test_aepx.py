@@ -102,7 +102,7 @@ class TestRealFiles:
             cuts |= {body + 9, body + 200, len(data) - 3}
         for cut in cuts - {body + 8}:
             begun = time.perf_counter()
-            with pytest.raises(FormatError, match="cut.aep: "):
+            with pytest.raises(FormatError, match=r"cut\.aep: "):
                 read_chunks(data[:cut], name="cut.aep")
             assert time.perf_counter() - begun < 5
 
@@ -178,7 +178,9 @@ class TestRefusals:
     def test_data_that_is_not_hexadecimal_is_refused(self, body: str) -> None:
         assert "bdata of <svap> is not hexadecimal" in refusal(aepx(body))
 
-    @pytest.mark.parametrize("body", ['<LIST bdata="00"/>', '<RIFX bdata="00"/>', '<fiveX bdata="00"/>', '<é bdata=""/>'])
+    @pytest.mark.parametrize(
+        "body", ['<LIST bdata="00"/>', '<RIFX bdata="00"/>', '<fiveX bdata="00"/>', '<é bdata=""/>']
+    )
     def test_an_element_that_cannot_be_a_chunk_is_refused(self, body: str) -> None:
         assert "cannot be the id of a chunk" in refusal(aepx(body))
 
@@ -319,13 +321,13 @@ class TestConvertProject:
         source, taken = tmp_path / "a.aep", tmp_path / "b.aepx"
         source.write_bytes(made_aep)
         taken.write_text("precious")
-        with pytest.raises(FileExistsError, match="b.aepx"):
+        with pytest.raises(FileExistsError, match=r"b\.aepx"):
             convert_project(source, taken)
         assert taken.read_text() == "precious"
 
     def test_a_bad_source_leaves_nothing_behind(self, tmp_path: Path) -> None:
         (tmp_path / "a.aepx").write_text("<AfterEffectsProject")
-        with pytest.raises(FormatError, match="a.aepx"):
+        with pytest.raises(FormatError, match=r"a\.aepx"):
             convert_project(tmp_path / "a.aepx", tmp_path / "b.aep")
         assert [path.name for path in tmp_path.iterdir()] == ["a.aepx"]
 
@@ -335,5 +337,5 @@ class TestConvertProject:
             convert_project(tmp_path / "a.aep", tmp_path / "b.xml")
 
     def test_a_missing_source_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(FormatError, match="a.aep: it cannot be read"):
+        with pytest.raises(FormatError, match=r"a\.aep: it cannot be read"):
             convert_project(tmp_path / "a.aep", tmp_path / "b.aepx")
