@@ -41,7 +41,7 @@ def build_samples(directory: Path) -> Samples:
         templates=directory / "templates",
     )
     stamp, mark = directory / STAMP, _generator_mark(directory)
-    if stamp.is_file() and stamp.read_text() == mark and _is_complete(samples):
+    if _is_built(stamp, mark):
         return samples
     directory.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
@@ -49,8 +49,18 @@ def build_samples(directory: Path) -> Samples:
     build_documents(samples.documents, fonts=samples.fonts)
     templates = build_projects(samples.templates, fonts=samples.fonts)
     _write_sheet(samples, templates)
-    stamp.write_text(mark)
+    folders = samples.fonts, samples.documents, samples.templates
+    files = [samples.sheet, *(path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())]
+    stamp.write_text("\n".join([mark, *(path.relative_to(directory).as_posix() for path in files)]))
     return samples
+
+
+def _is_built(stamp: Path, mark: str) -> bool:
+    """The stamp holds the mark and, a line each, every file that was written."""
+    if not stamp.is_file():
+        return False
+    written_by, *files = stamp.read_text().split("\n")
+    return written_by == mark and all((stamp.parent / name).is_file() for name in files)
 
 
 def _generator_mark(directory: Path) -> str:
@@ -61,11 +71,6 @@ def _generator_mark(directory: Path) -> str:
     for name in _WRITERS:
         digest.update(f"{name} {version(name)}".encode())
     return digest.hexdigest()
-
-
-def _is_complete(samples: Samples) -> bool:
-    with_rows = samples.sheet.is_file() and len(list(samples.fonts.glob("*.ttf"))) == 2
-    return with_rows and all((samples.documents / sample.file_name).is_file() for sample in SAMPLES)
 
 
 def _write_sheet(samples: Samples, templates: Templates) -> None:

@@ -45,15 +45,22 @@ def test_a_second_build_touches_nothing(samples: Samples) -> None:
     assert {path: path.stat().st_mtime_ns for path in samples.directory.rglob("*")} == before
 
 
-def test_a_stale_stamp_or_a_missing_file_builds_the_same_files_anew(samples: Samples) -> None:
-    victim, template = samples.documents / "promo-bottle.psd", samples.templates / "player-card.aepx"
-    document, project = victim.read_bytes(), template.read_bytes()
+@pytest.mark.parametrize(
+    "name", ["psd/promo-bottle.psd", "templates/player-card.aepx", "templates/footage/card_logo.png"]
+)
+def test_a_missing_file_is_built_anew_and_is_the_same(samples: Samples, name: str) -> None:
+    victim = samples.directory / name
+    before = victim.read_bytes()
     victim.unlink()
-    template.unlink()
     build_samples(samples.directory)
-    assert victim.read_bytes() == document
-    assert template.read_bytes() == project
-    (samples.directory / STAMP).write_text("another version")
+    assert victim.read_bytes() == before
+
+
+@pytest.mark.parametrize("stamp", ["", "another version\njobs.csv"])
+def test_a_stamp_of_other_code_builds_all_anew(samples: Samples, stamp: str) -> None:
+    template = samples.templates / "player-card.aepx"
+    before = template.read_bytes()
+    (samples.directory / STAMP).write_text(stamp)
     template.write_bytes(b"")
     build_samples(samples.directory)
-    assert template.read_bytes() == project
+    assert template.read_bytes() == before
