@@ -195,7 +195,7 @@ def compile_aepx(data: bytes, *, name: str) -> bytes:
     try:
         tree: ChunkTree | None = etree.fromstring(data, parser)  # type: ignore[assignment]  # the target's result
     except etree.XMLSyntaxError as error:
-        message = str(error.msg).rstrip(".")
+        message = " ".join(str(error.msg).split()).rstrip(".")
         raise FormatError(name, f"its XML is cut off or damaged: {message}.", "Copy or save it again.") from error
     if tree is None:
         raise FormatError(name, f"it has no <{ROOT}>.")

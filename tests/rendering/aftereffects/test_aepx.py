@@ -226,6 +226,9 @@ class TestRefusals:
     def test_what_is_no_aepx_is_refused(self, data: bytes) -> None:
         refusal(data)
 
+    def test_a_zero_byte_is_refused_in_one_line(self) -> None:
+        assert "Invalid character" in refusal(aepx("<string>a\0b</string>"))
+
     def test_a_large_attribute_is_no_reason_to_refuse(self) -> None:
         (chunk,) = compiled(f'<pprf bdata="{"00" * 8_000_000}"/>')
         assert len(chunk.data) == 8_000_000
