@@ -87,10 +87,8 @@ class Compositor:
         rgba = np.empty((self.height_px, self.width_px, 4), np.uint8)
         surface = skia.Surface(rgba, skia.ColorType.kRGBA_8888_ColorType, skia.AlphaType.kPremul_AlphaType)
         self._budget.renew()
-        # Values are read while drawing, so py-aep can still fail here.
-        with foreign_input(self._file_name):
-            surface.getCanvas().clear(self._background)
-            self._composition.draw_on(surface, time_seconds)
+        surface.getCanvas().clear(self._background)
+        self._composition.draw_on(surface, time_seconds)
         return rgba
 
     def frames(self, frame_count: int | None = None, *, frame_rate: float | None = None) -> Iterator[tuple[Rgba, bool]]:
@@ -102,8 +100,7 @@ class Compositor:
         for index in range(self.frame_count if frame_count is None else frame_count):
             moment = index / (frame_rate or self.frame_rate)
             self._budget.renew()
-            with foreign_input(self._file_name):
-                signature = self._composition.signature(moment)
+            signature = self._composition.signature(moment)
             is_new = shown is None or shown[0] != signature
             if shown is None or is_new:
                 shown = (signature, self.frame(moment))

@@ -107,7 +107,7 @@ class DrawnLayer:
 
     def _draw_by_formula(self, canvas: skia.Canvas, surface: skia.Surface, time_seconds: float) -> None:
         apart = surface.makeSurface(surface.width(), surface.height())
-        apart.getCanvas().setMatrix(canvas.getLocalToDeviceAs3x3())
+        apart.getCanvas().setMatrix(canvas.getTotalMatrix())
         self._draw_matted(apart.getCanvas(), time_seconds, skia.Paint())
         blend_by_formula(surface, apart.makeImageSnapshot(), self.mode)
 

@@ -25,11 +25,7 @@ def _rectangle(entry: Any, reader: PropertyReader) -> tuple[list[OverTime], Call
     roundness = reader.number(entry, "ADBE Vector Rect Roundness", 0.0)
 
     def build(time_seconds: float) -> skia.Path:
-        box = _box(center.at(time_seconds), size.at(time_seconds))
-        radius = min(max(roundness.at(time_seconds), 0.0), box.width() / 2, box.height() / 2)
-        path = skia.Path()
-        path.addRoundRect(box, radius, radius)
-        return path
+        return _rectangle_path(center.at(time_seconds), size.at(time_seconds), roundness.at(time_seconds))
 
     return [size, center, roundness], build
 
@@ -39,9 +35,12 @@ def _ellipse(entry: Any, reader: PropertyReader) -> tuple[list[OverTime], Callab
     center = reader.numbers(entry, "ADBE Vector Ellipse Position", (0.0, 0.0))
 
     def build(time_seconds: float) -> skia.Path:
-        path = skia.Path()
-        path.addOval(_box(center.at(time_seconds), size.at(time_seconds)))
-        return path
+        (x, y), (across, down) = center.at(time_seconds)[:2], (part / 2 for part in size.at(time_seconds)[:2])
+        bow_x, bow_y = across * _QUARTER_CIRCLE, down * _QUARTER_CIRCLE
+        vertices = ((x, y - down), (x + across, y), (x, y + down), (x - across, y))
+        outward = ((bow_x, 0.0), (0.0, bow_y), (-bow_x, 0.0), (0.0, -bow_y))
+        inward = ((-bow_x, 0.0), (0.0, -bow_y), (bow_x, 0.0), (0.0, bow_y))
+        return outline_path(Outline(vertices, inward, outward, True))
 
     return [size, center], build
 
@@ -89,9 +88,37 @@ def _free_path(entry: Any, reader: PropertyReader) -> tuple[list[OverTime], Call
     return [outline], lambda time_seconds: outline_path(outline.at(time_seconds))
 
 
-def _box(center: tuple[float, ...], size: tuple[float, ...]) -> skia.Rect:
-    width, height = abs(size[0]), abs(size[1])
-    return skia.Rect.MakeXYWH(center[0] - width / 2, center[1] - height / 2, width, height)
+def _rectangle_path(center: tuple[float, ...], size: tuple[float, ...], roundness: float) -> skia.Path:
+    """Clockwise from the top right corner, as After Effects draws it: trimming depends on where a path starts."""
+    across, down = abs(size[0]) / 2, abs(size[1]) / 2
+    radius = min(max(roundness, 0.0), across, down)
+    x, y = center[:2]
+    corners = ((x + across, y - down), (x + across, y + down), (x - across, y + down), (x - across, y - down))
+    still = ((0.0, 0.0),) * 4
+    if not radius:
+        return outline_path(Outline(corners, still, still, True))
+    # The sides' directions: down, left, up, right. Each corner becomes the end of one side and the start of the next.
+    steps = ((0.0, 1.0), (-1.0, 0.0), (0.0, -1.0), (1.0, 0.0))
+    bow = radius * _QUARTER_CIRCLE
+    vertices, inward, outward = [], [], []
+    for index, (corner_x, corner_y) in enumerate(corners):
+        (from_x, from_y), (to_x, to_y) = steps[index - 1], steps[index]
+        vertices += [
+            (corner_x - from_x * radius, corner_y - from_y * radius),
+            (corner_x + to_x * radius, corner_y + to_y * radius),
+        ]
+        inward += [(0.0, 0.0), (-to_x * bow, -to_y * bow)]
+        outward += [(from_x * bow, from_y * bow), (0.0, 0.0)]
+    # The path starts where the right side starts.
+    order = [*range(1, 8), 0]
+    return outline_path(
+        Outline(
+            tuple(vertices[place] for place in order),
+            tuple(inward[place] for place in order),
+            tuple(outward[place] for place in order),
+            True,
+        )
+    )
 
 
 PATH_READERS: dict[str, PathReader] = {

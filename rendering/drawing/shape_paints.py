@@ -105,7 +105,9 @@ def _stroke(values: list[OverTime], paint_at: Paints, entry: Any, reader: Proper
 
 def _dashes(entry: Any, reader: PropertyReader) -> tuple[list[OverTime], Callable[[float], skia.PathEffect | None]]:
     group = child(entry, "ADBE Vector Stroke Dashes")
-    present = {str(prop.match_name) for prop in group.properties} if group is not None else set()
+    # py-aep lists all six lengths with their defaults; only those that the file stores make dashes.
+    stored = (prop for prop in (group.properties if group is not None else ()) if prop._is_live())
+    present = {str(prop.match_name) for prop in stored}
     lengths = [reader.number(group, name, 0.0) for name in _DASHES if name in present]
     offset = reader.number(group, "ADBE Vector Stroke Offset", 0.0)
 

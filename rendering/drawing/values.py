@@ -47,17 +47,22 @@ class Constant:
 class Animated:
     """A py-aep property; values are plain and hashable (numbers, tuples, ``Outline``) or py-aep's own objects."""
 
-    def __init__(self, prop: Any, convert: Callable[[Any], Any]) -> None:
+    def __init__(self, prop: Any, convert: Callable[[Any], Any], on_failure: Callable[[Exception], None]) -> None:
         self._property = prop
         self._convert = convert
+        self._on_failure = on_failure
         self.animated = _has_keyframes(prop)
         self._moment = 0.0
         self._value = convert(prop.value_at_time(0.0, True))
 
     def at(self, time_seconds: float) -> Any:
         if self.animated and time_seconds != self._moment:
-            self._value = self._convert(self._property.value_at_time(time_seconds, True))
             self._moment = time_seconds
+            try:
+                self._value = self._convert(self._property.value_at_time(time_seconds, True))
+            except Exception as error:
+                # py-aep interpolates foreign keyframes: whatever it trips over, the last good value stands.
+                self._on_failure(error)
         return self._value
 
 
@@ -92,7 +97,12 @@ class PropertyReader:
                 f"{self.subject} / {prop.name}",
                 "The expression is not evaluated; the value below it is shown.",
             )
-        return Animated(prop, convert)
+        where = f"{self.subject} / {prop.name}"
+        return Animated(
+            prop,
+            convert,
+            lambda error: self.notes.add("value_not_read", where, f"Some keyframes cannot be read ({error!r:.120})."),
+        )
 
 
 def child(group: Any, match_name: str) -> Any | None:
