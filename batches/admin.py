@@ -22,8 +22,8 @@ class BatchAdmin(TeamModelAdmin):
     fields = ("name", "team", "source", "created_by", "created_at", "job_count")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        batches: QuerySet[Any] = super().get_queryset(request)
-        return batches.annotate(counted_jobs=Count("jobs"))
+        counted: QuerySet[Any] = super().get_queryset(request).annotate(counted_jobs=Count("jobs"))
+        return counted
 
     @admin.display(description="jobs", ordering="counted_jobs")
     def job_count(self, batch: Any) -> int:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from batches.rollup import COUNTS, batch_state, count_annotations, state_expression
 from jobs.models import Asset, Team
 from jobs.teams import TeamQuerySet
 
@@ -46,6 +47,16 @@ class UploadedFile(models.Model):
         return self.name
 
 
+class BatchQuerySet(TeamQuerySet["Batch"]):
+    def with_counts(self) -> BatchQuerySet:
+        """Adds the counts of the jobs by state, in the same query: ``count_total``, ``counts`` and ``state`` work."""
+        return self.annotate(**count_annotations())
+
+    def in_state(self, state: str) -> BatchQuerySet:
+        """Those in a derived state. Takes a queryset ``with_counts``."""
+        return self.alias(derived_state=state_expression()).filter(derived_state=state)
+
+
 class Batch(models.Model):
     TEAM_FIELD = "team"
 
@@ -56,7 +67,7 @@ class Batch(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
-    objects = TeamQuerySet["Batch"].as_manager()
+    objects = BatchQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "batches"
@@ -64,3 +75,12 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Jobs by the names of ``rollup.COUNTS``. Only for batches that were read ``with_counts``."""
+        return {name: getattr(self, f"count_{name}") for name in COUNTS}
+
+    @property
+    def state(self) -> str:
+        return batch_state(self.counts)

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from django.contrib.admin import AdminSite
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from batches import downloads, upload_views, views
 
 
 def pages(site: AdminSite) -> list[URLPattern]:
-    return []
+    """Every page closed to people without a team, as the site itself is."""
+    return [
+        path("batches/", site.admin_view(views.batch_list), name="batches"),
+        path("batches/new/", site.admin_view(upload_views.batch_upload), name="batch_upload"),
+        path("batches/new/sample.csv", site.admin_view(upload_views.sample_sheet), name="sample_sheet"),
+        path("batches/preview/<int:pk>/", site.admin_view(upload_views.upload_preview), name="upload_preview"),
+        path("batches/preview/<int:pk>/commit/", site.admin_view(upload_views.upload_commit), name="upload_commit"),
+        path("batches/preview/<int:pk>/check/", site.admin_view(upload_views.upload_check), name="upload_check"),
+        path("batches/preview/<int:pk>/discard/", site.admin_view(upload_views.upload_discard), name="upload_discard"),
+        path("batches/preview/<int:pk>/bad.csv", site.admin_view(upload_views.upload_bad_rows), name="upload_bad_rows"),
+        path("batches/<int:pk>/", site.admin_view(views.batch_detail), name="batch"),
+        path("batches/<int:pk>/changes/", site.admin_view(views.batch_changes), name="batch_changes"),
+        path("batches/<int:pk>/start/", site.admin_view(views.batch_start), name="batch_start"),
+        path("batches/<int:pk>/act/", site.admin_view(views.batch_act), name="batch_act"),
+        path("assets/<int:pk>/", site.admin_view(downloads.asset_download), name="asset"),
+        path("jobs/<int:pk>/download/", site.admin_view(downloads.job_download), name="job_download"),
+        # The same pages under the names that other parts of the project know them by.
+        path("batches/", site.admin_view(views.batch_list), name="batch_list"),
+        path("batches/<int:pk>/", site.admin_view(views.batch_detail), name="batch_detail"),
+        path("assets/<int:pk>/", site.admin_view(downloads.asset_download), name="asset_download"),
+    ]

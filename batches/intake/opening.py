@@ -78,12 +78,18 @@ def _store(user: User, team: Team, sheet: Received, files: list[Received]) -> Up
     return upload
 
 
-def check_again(upload: Upload) -> Upload:
-    """Judges the rows anew: files may have been put into the asset roots, jobs may have been opened meanwhile."""
+def check_again(user: User, upload: Upload) -> Upload:
+    """Judges the rows anew: files may have been put into the asset roots, jobs may have been opened meanwhile.
+
+    Raises NotAllowed, or Conflict for an upload that was committed.
+    """
+    require_verb(user, upload.team, "start")
     with open_asset(upload.sheet) as file:
         table = csv_source.read(file.read(), most_rows=settings.MAX_SHEET_ROWS)
-    upload.verdicts = judge(table, team=upload.team, uploaded=_assets(upload))
-    Upload.objects.filter(pk=upload.pk, committed_at=None).update(verdicts=upload.verdicts)
+    verdicts = judge(table, team=upload.team, uploaded=_assets(upload))
+    if not Upload.objects.filter(pk=upload.pk, committed_at=None).update(verdicts=verdicts):
+        raise Conflict("This upload was committed already, or discarded.", state="committed")
+    upload.verdicts = verdicts
     return upload
 
 

@@ -148,7 +148,7 @@ def test_the_second_of_two_sheets_with_one_job_id_is_a_conflict_and_leaves_nothi
     second.refresh_from_db()
     assert second.committed_at is None
     assert Batch.objects.count() == 1
-    opening.check_again(second)
+    opening.check_again(people.olga, second)
     assert opening.commit_good_rows(people.olga, second).jobs.get().job_id == "J-3"
 
 

@@ -1,0 +1,48 @@
+"""How the batch pages answer: whole pages in the frame of the admin site, and one answer per kind of error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.shortcuts import render
+
+from jobs.errors import NotAllowed
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+CONFLICT, UNPROCESSABLE = 409, 422
+
+
+def person(request: HttpRequest) -> User:
+    """The person who asks. The admin site has let nobody else in."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def page(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return render(request, template, {**admin.site.each_context(request), **context}, status=status)
+
+
+def toast(response: HttpResponse, text: str, *, level: str = "success") -> HttpResponse:
+    """Adds a message that the page shows for a moment."""
+    response["HX-Trigger"] = json.dumps({"toast": {"text": text, "level": level}})
+    return response
+
+
+def roles_guarded(view: View[P]) -> View[P]:
+    """Turns a missing role into 403, with the words that name the role."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except NotAllowed as error:
+            return HttpResponseForbidden(str(error), content_type="text/plain; charset=utf-8")
+
+    return answer

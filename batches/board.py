@@ -1,0 +1,173 @@
+"""What the page of a batch shows: its jobs with their preparation, files and warnings, and what changed since."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from batches.actions import OPERATOR_VERBS
+from batches.models import Batch
+from batches.rollup import COUNTS, batch_state
+from jobs.models import Asset, Job, StageRun, Warning
+from jobs.states import PUBLIC_STATES, VERBS, Role, Stage, State, public_state
+from jobs.teams import roles_of
+
+JOBS_PER_PAGE = 50
+ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "line": ("Line in the sheet", ("row_line", "id")),
+    "changed": ("Last changed", ("-moved_at", "id")),
+    "priority": ("Priority", ("priority", "row_line", "id")),
+    "stage": ("Stage", ("-stage", "state", "row_line", "id")),
+    "job": ("Job id", ("job_id", "id")),
+    "client": ("Client", ("client_name", "row_line", "id")),
+}
+SEGMENTS = ("completed", "in_review", "processing", "failed", "on_hold", "pending", "cancelled")
+PICTURES = ("poster", "composite_preview")
+HEAVY = ("result", "metrics")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One job as a row of the board. ``key`` and ``progress_key`` change when what the row shows changes."""
+
+    job: Job
+    run: StageRun | None
+    picture: Asset | None
+    deployed: Asset | None
+    warnings: int
+    verbs: tuple[tuple[str, str], ...]
+
+    @property
+    def key(self) -> str:
+        job = self.job
+        files = (self.picture and self.picture.pk, self.deployed and self.deployed.pk)
+        return _digest(job.pk, job.version, job.priority, files, self.warnings, self.verbs, self.failure)
+
+    @property
+    def progress_key(self) -> str:
+        run = self.run if self.working else None
+        return _digest(run and (run.pk, run.state, run.step, round(run.percent), run.attempts))
+
+    @property
+    def working(self) -> bool:
+        return self.job.state in {State.QUEUED, State.RUNNING}
+
+    @property
+    def failure(self) -> str:
+        return self.run.error if self.run and self.job.state == State.FAILED else ""
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The figures above the jobs."""
+
+    batch: Batch
+    state: str
+    total: int
+    counts: dict[str, int]
+    public: dict[str, int]
+    segments: tuple[Segment, ...]
+
+    @property
+    def key(self) -> str:
+        return _digest(self.state, self.public)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A part of the bar of a batch, percent of its length."""
+
+    name: str
+    start_percent: float
+    width_percent: float
+    jobs: int
+
+
+def segments_of(counts: Mapping[str, int]) -> tuple[Segment, ...]:
+    total = sum(counts.values())
+    segments: list[Segment] = []
+    start = 0.0
+    for name in SEGMENTS:
+        if jobs := counts.get(name, 0):
+            width = 100 * jobs / total
+            segments.append(Segment(name=name, start_percent=start, width_percent=width, jobs=jobs))
+            start += width
+    return tuple(segments)
+
+
+def summary_of(batch: Batch) -> Summary:
+    """Counts by public state, and the state of the batch: one query."""
+    public = dict.fromkeys(PUBLIC_STATES, 0)
+    counts = dict.fromkeys(COUNTS, 0)
+    for stage, state, jobs in batch.jobs.order_by().values_list("stage", "state").annotate(jobs=Count("pk")):
+        public[public_state(Stage(stage), State(state))] += jobs
+        for name, states in COUNTS.items():
+            counts[name] += jobs if State(state) in states else 0
+    return Summary(
+        batch=batch,
+        state=batch_state(counts),
+        total=sum(counts.values()),
+        counts=counts,
+        public={name: jobs for name, jobs in public.items() if jobs},
+        segments=segments_of(counts),
+    )
+
+
+def chosen_jobs(batch: Batch, asked: Mapping[str, str]) -> QuerySet[Job]:
+    """The jobs that the filters ``state`` and ``q`` leave, in the order ``sort``. Unknown values count as none."""
+    jobs = batch.jobs.all()
+    state = asked.get("state", "")
+    if state in PUBLIC_STATES:
+        jobs = jobs.in_public_state(state)
+    if words := asked.get("q", "").strip():
+        jobs = jobs.filter(
+            Q(job_id__icontains=words)
+            | Q(client_name__icontains=words)
+            | Q(project_name__icontains=words)
+            | Q(output_name__icontains=words)
+        )
+    _, order = ORDERS.get(asked.get("sort", ""), ORDERS["line"])
+    return jobs.order_by(*order)
+
+
+def page_of(user: User, batch: Batch, asked: Mapping[str, str]) -> tuple[Page[Any], list[Shown]]:
+    """One page of the board in six queries, however many jobs it has."""
+    jobs = chosen_jobs(batch, asked).annotate(open_warnings=_open_warnings())
+    newest = StageRun.objects.order_by("queued_at", "id").defer(*HEAVY)
+    files = Asset.objects.filter(kind__in=[*PICTURES, "released_project"]).order_by("id")
+    jobs = jobs.prefetch_related(Prefetch("runs", queryset=newest, to_attr="runs_here"))
+    jobs = jobs.prefetch_related(Prefetch("assets", queryset=files, to_attr="files_here"))
+    page = Paginator(jobs, JOBS_PER_PAGE).get_page(asked.get("page"))
+    roles = roles_of(user, batch.team)
+    return page, [_shown(job, roles) for job in page.object_list]
+
+
+def _open_warnings() -> Coalesce:
+    open_ones = Warning.objects.filter(job=OuterRef("pk"), resolution="", kind=Warning.FINDING)
+    counted = open_ones.order_by().values("job").annotate(jobs=Count("pk")).values("jobs")
+    return Coalesce(Subquery(counted), 0)
+
+
+def _shown(job: Job, roles: frozenset[Role]) -> Shown:
+    files: dict[str, Asset] = {asset.kind: asset for asset in job.files_here}  # type: ignore[attr-defined]
+    runs: list[StageRun] = [run for run in job.runs_here if run.stage == job.stage]  # type: ignore[attr-defined]
+    allowed = job.allowed(roles)
+    return Shown(
+        job=job,
+        run=runs[-1] if runs else None,
+        picture=next((files[kind] for kind in PICTURES if kind in files), None),
+        deployed=files.get("released_project") if job.state == State.DONE else None,
+        warnings=job.open_warnings,  # type: ignore[attr-defined]
+        verbs=tuple((verb, VERBS[verb].label) for verb in OPERATOR_VERBS if verb in allowed),
+    )

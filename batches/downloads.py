@@ -1,0 +1,150 @@
+"""The one door through which stored files leave: for the team only, in ranges, shown in place only when harmless."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from tempfile import TemporaryFile
+from typing import IO
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_safe
+
+from batches.answers import CONFLICT
+from jobs.models import Asset, Job
+from jobs.outcomes import RELEASED
+from jobs.states import State
+from jobs.store import CHUNK_BYTES, open_asset
+
+SHOWN_IN_PLACE = frozenset({"image/png", "image/jpeg", "video/mp4"})
+ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+MOST_DIGITS = 18
+
+
+@require_safe
+def asset_download(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The content of an asset. Pictures and videos are shown in place, everything else is saved as a file."""
+    asset = get_object_or_404(Asset.objects.visible_to(request.user), pk=pk)
+    etag = f'"{asset.sha256}"'
+    if etag in request.headers.get("If-None-Match", ""):
+        return _with_headers(HttpResponse(status=304), asset, etag)
+    wanted = request.headers.get("Range", "")
+    condition = request.headers.get("If-Range", etag)
+    span = _span(wanted, asset.size_bytes) if condition == etag else (0, asset.size_bytes)
+    if span is None:
+        refusal = HttpResponse(status=416, headers={"Content-Range": f"bytes */{asset.size_bytes}"})
+        return _with_headers(refusal, asset, etag)
+    start, end = span
+    content = () if request.method == "HEAD" else _Slice(_opened(asset), start, end)
+    response: HttpResponseBase = StreamingHttpResponse(content)
+    response["Content-Length"] = str(end - start)
+    if (start, end) != (0, asset.size_bytes):
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{asset.size_bytes}"
+    return _with_headers(response, asset, etag)
+
+
+def _with_headers(response: HttpResponseBase, asset: Asset, etag: str) -> HttpResponseBase:
+    in_place = asset.media_type in SHOWN_IN_PLACE
+    response["Content-Type"] = asset.media_type if in_place else "application/octet-stream"
+    response["Content-Disposition"] = content_disposition_header(not in_place, _file_name(asset.name)) or "attachment"
+    response["Content-Security-Policy"] = "default-src 'none'; style-src 'none'; sandbox"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cross-Origin-Resource-Policy"] = "same-origin"
+    # Asked for again each time: who may see it can change, the content cannot.
+    response["Cache-Control"] = "private, no-cache"
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = etag
+    return response
+
+
+def _file_name(name: str) -> str:
+    plain = PurePosixPath(name.replace("\\", "/")).name
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "_", plain) or "file"
+
+
+def _span(header: str, size_bytes: int) -> tuple[int, int] | None:
+    """The bytes to send as (start, end), end exclusive; None when the range cannot be satisfied.
+
+    Without a range, with several, or with one that makes no sense, it is everything, as HTTP has it.
+    """
+    whole = (0, size_bytes)
+    found = ONE_RANGE.fullmatch(header.strip())
+    if found is None or not any(found.groups()) or any(len(digits) > MOST_DIGITS for digits in found.groups()):
+        return whole
+    first, last = found.groups()
+    if not first:
+        count = min(int(last), size_bytes)
+        return (size_bytes - count, size_bytes) if count else None
+    start = int(first)
+    end = min(int(last) + 1, size_bytes) if last else size_bytes
+    if last and int(last) < start:
+        return whole
+    return (start, end) if start < size_bytes else None
+
+
+def _opened(asset: Asset) -> IO[bytes]:
+    try:
+        return open_asset(asset)
+    except FileNotFoundError:
+        raise Http404(f"{asset.name} is no longer in the storage.") from None
+
+
+class _Slice:
+    """Bytes start to end of a file, in chunks. Closes the file when the answer is over, sent or not."""
+
+    def __init__(self, file: IO[bytes], start: int, end: int) -> None:
+        self._file = file
+        self._left = end - start
+        file.seek(start)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left > 0 and (chunk := self._file.read(min(CHUNK_BYTES, self._left))):
+            self._left -= len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@require_safe
+def job_download(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """A ZIP of what a completed job deployed: the newest release, as it lies in the output storage."""
+    job = get_object_or_404(Job.objects.visible_to(request.user), pk=pk)
+    files = released_files(job)
+    if job.state != State.DONE or not files:
+        words = f"{job.job_id} is {job.public_state.replace('_', ' ')}: it can be downloaded once it is completed."
+        return HttpResponse(words, status=CONFLICT, content_type="text/plain; charset=utf-8")
+    packed = TemporaryFile()  # noqa: SIM115 - the answer closes it
+    try:
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, asset in files.items():
+                entry = zipfile.ZipInfo(name, date_time=asset.created_at.timetuple()[:6])
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with open_asset(asset) as source, archive.open(entry, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(source, target, CHUNK_BYTES)
+    except BaseException:
+        packed.close()
+        raise
+    packed.seek(0)
+    name = f"{PurePosixPath(job.output_name).stem}.zip"
+    return FileResponse(packed, as_attachment=True, filename=_file_name(name), content_type="application/zip")
+
+
+def released_files(job: Job) -> dict[str, Asset]:
+    """The files of the newest release by their names in it, below a folder of the release's own name."""
+    assets = list(job.assets.filter(kind__startswith=RELEASED, storage="outputs").order_by("id"))
+    projects = [asset for asset in assets if asset.kind == "released_project"]
+    if not projects:
+        return {}
+    home = PurePosixPath(projects[-1].storage_name).parent
+    return {
+        str(PurePosixPath(asset.storage_name).relative_to(home.parent)): asset
+        for asset in assets
+        if PurePosixPath(asset.storage_name).is_relative_to(home)
+    }

@@ -1,0 +1,125 @@
+"""``manage.py import_batch SHEET --team NAME``: opens a batch from a sheet, without a browser."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from batches import actions
+from batches.board import page_of, summary_of
+from batches.intake import opening
+from batches.intake.upload import files_below
+from batches.intake.verdicts import verdicts_of
+from batches.models import Batch, Upload
+from jobs.errors import Conflict, Invalid, NotAllowed
+from jobs.models import Team
+from jobs.states import Role, State
+
+POLL_SECONDS = 0.5
+BAD_INPUT = 2
+
+
+class Command(BaseCommand):
+    help = "Opens a batch from a sheet. Bad input is one line on stderr and exit code 2."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("sheet", type=Path, help="a CSV, or a ZIP with a CSV and its files")
+        parser.add_argument("--team", required=True, metavar="NAME", help="name or slug of the team")
+        parser.add_argument("--user", metavar="NAME", help="who opens it; by default an operator of the team")
+        parser.add_argument("--assets", type=Path, metavar="DIR", help="a folder whose files the rows may name")
+        parser.add_argument("--name", default="", help="name of the batch")
+        parser.add_argument("--good-rows", action="store_true", help="leave rows with errors out")
+        parser.add_argument("--start", action="store_true", help="start the ingestion of all jobs")
+        parser.add_argument("--wait", action="store_true", help="show progress until no machine works on the batch")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sheet: Path = options["sheet"]
+        try:
+            team = _team(options["team"])
+            user = _user(options["user"], team)
+            upload = self._preview(user, team, sheet, options["assets"])
+            commit = opening.commit_good_rows if options["good_rows"] else opening.commit_all
+            batch = commit(user, upload, name=options["name"])
+            self.stdout.write(f"{batch.name}: batch {batch.pk} with {batch.jobs.count()} jobs")
+            if options["start"]:
+                self.stdout.write(f"{actions.start(user, batch)} jobs queued")
+        except (Invalid, Conflict, NotAllowed) as error:
+            raise CommandError(f"{sheet.name}: {error}", returncode=BAD_INPUT) from None
+        except OSError as error:
+            raise CommandError(f"{error.filename or sheet}: {error.strerror or error}", returncode=BAD_INPUT) from None
+        if options["wait"] and not self._wait(user, batch):
+            raise CommandError(f"{batch.name}: a job failed", returncode=1)
+
+    def _preview(self, user: User, team: Team, sheet: Path, assets: Path | None) -> Upload:
+        if assets is not None and not assets.is_dir():
+            raise NotADirectoryError(20, "is not a folder", str(assets))
+        with sheet.open("rb") as file:
+            files = files_below(assets) if assets else ()
+            upload = opening.preview_upload(user, team, sheet_name=sheet.name, sheet_file=file, files=files)
+        for verdict in verdicts_of(upload.verdicts):
+            for fault in verdict.errors:
+                self.stdout.write(
+                    f"{sheet.name}: line {verdict.line}: {fault.column} {fault.message}".replace(":  ", ": ")
+                )
+        return upload
+
+    def _wait(self, user: User, batch: Batch) -> bool:
+        """Shows the jobs until none is queued or running. False when one failed."""
+        with Live(console=Console(), refresh_per_second=4) as live:
+            while True:
+                live.update(_progress(user, batch))
+                if not batch.jobs.filter(state__in=[State.QUEUED, State.RUNNING]).exists():
+                    break
+                time.sleep(POLL_SECONDS)
+            live.update(_progress(user, batch))
+        return not batch.jobs.filter(state=State.FAILED).exists()
+
+
+def _team(name: str) -> Team:
+    team = Team.objects.filter(Q(name=name) | Q(slug=name)).first()
+    if team is None:
+        raise Invalid(f"there is no team called {name}.", field="team")
+    return team
+
+
+def _user(name: str | None, team: Team) -> User:
+    if name is not None:
+        user = User.objects.filter(username=name, is_active=True).first()
+    else:
+        operators = User.objects.filter(memberships__team=team, memberships__role=Role.OPERATOR, is_active=True)
+        user = operators.order_by("pk").first() or User.objects.filter(is_superuser=True, is_active=True).first()
+    if user is None:
+        raise Invalid(
+            f"there is no user {name}." if name else f"{team} has no operator: name one by --user.", field="user"
+        )
+    return user
+
+
+def _progress(user: User, batch: Batch) -> Table:
+    counts = summary_of(batch)
+    table = Table(title=f"{batch.name} · {counts.state.replace('_', ' ')}")
+    for title in ("Job", "Stage", "State", "Progress"):
+        table.add_column(title)
+    _, shown = page_of(user, batch, {})
+    for one in shown:
+        run = one.run if one.working else None
+        doing = (
+            f"{run.percent:3.0f} % {run.step}"
+            if run and run.step
+            else one.failure.splitlines()[0]
+            if one.failure
+            else ""
+        )
+        table.add_row(one.job.job_id, one.job.stage_label, one.job.public_state.replace("_", " "), doing)
+    if counts.total > len(shown):
+        table.caption = f"and {counts.total - len(shown)} more"
+    return table

@@ -1,0 +1,191 @@
+"""The list of batches, and the page of one batch with its jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from batches import actions
+from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded, toast
+from batches.board import ORDERS, page_of, segments_of, summary_of
+from batches.models import Batch
+from batches.rollup import BATCH_STATES
+from jobs.errors import Conflict, Invalid
+from jobs.models import Job, Team
+from jobs.states import VERBS, Role
+from jobs.teams import roles_of
+
+BATCHES_PER_PAGE = 25
+MOST_CLIENTS = 300
+KEYS = ("seen", "pending", "r", "p")
+
+
+@require_GET
+def batch_list(request: HttpRequest) -> HttpResponse:
+    """All batches that the person may see, filtered by ``state``, ``client``, ``team`` and ``q``."""
+    user = person(request)
+    asked = request.GET
+    batches = Batch.objects.visible_to(user).with_counts().select_related("team", "created_by")
+    if (state := asked.get("state", "")) in BATCH_STATES:
+        batches = batches.in_state(state)
+    if client := asked.get("client", ""):
+        batches = batches.filter(Exists(Job.objects.filter(batch=OuterRef("pk"), client_name=client)))
+    if (team := asked.get("team", "")).isdecimal() and len(team) < 18:
+        batches = batches.filter(team_id=int(team))
+    if words := asked.get("q", "").strip():
+        inside = Job.objects.filter(batch=OuterRef("pk")).filter(
+            Q(job_id__icontains=words) | Q(output_name__icontains=words)
+        )
+        batches = batches.filter(Q(name__icontains=words) | Exists(inside))
+    found = Paginator(batches, BATCHES_PER_PAGE).get_page(asked.get("page"))
+    clients = Job.objects.visible_to(user).exclude(client_name="").order_by("client_name")
+    context = {
+        "title": "Batches",
+        "page": found,
+        "rows": [(batch, segments_of(batch.counts)) for batch in found.object_list],
+        "states": BATCH_STATES,
+        "clients": clients.values_list("client_name", flat=True).distinct()[:MOST_CLIENTS],
+        "teams": Team.objects.visible_to(user),
+        "asked": asked,
+        "filtered": any(asked.get(name) for name in ("state", "client", "team", "q")),
+        "may_upload": may_upload(request),
+    }
+    return page(request, "batches/list.html", context)
+
+
+def may_upload(request: HttpRequest) -> bool:
+    user = person(request)
+    return user.is_superuser or user.memberships.filter(role=Role.OPERATOR).exists()
+
+
+def visible_batch(request: HttpRequest, pk: int) -> Batch:
+    return get_object_or_404(Batch.objects.visible_to(request.user).select_related("team", "created_by"), pk=pk)
+
+
+@require_GET
+def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """The batch with a page of its jobs; ``batch_changes`` keeps it up to date."""
+    return page(request, "batches/detail.html", board_context(request, visible_batch(request, pk)))
+
+
+def board_context(request: HttpRequest, batch: Batch) -> dict[str, Any]:
+    user = person(request)
+    found, shown = page_of(user, batch, request.GET)
+    return {
+        "title": batch.name,
+        "batch": batch,
+        "summary": summary_of(batch),
+        "page": found,
+        "shown": shown,
+        "orders": [(name, label) for name, (label, _) in ORDERS.items()],
+        "asked": request.GET,
+        "query": request.GET.urlencode(),
+        "roles": roles_of(user, batch.team),
+        "bulk": [(verb, VERBS[verb].label) for verb in actions.OPERATOR_VERBS],
+    }
+
+
+@require_GET
+def batch_changes(request: HttpRequest, pk: int) -> HttpResponse:
+    """What differs from what the browser shows; 204 when nothing does.
+
+    ``seen`` is the key of the figures; ``r`` and ``p`` are ``<job>.<key>`` of each row and of each progress. When
+    other jobs are on the page now, the whole board comes.
+    """
+    batch = visible_batch(request, pk)
+    told = request.GET
+    rows = dict(part.partition(".")[::2] for part in told.getlist("r"))
+    bars = dict(part.partition(".")[::2] for part in told.getlist("p"))
+    # What the browser tells about itself must not get into the links that are drawn from the address.
+    request.GET = _without_keys(told)  # type: ignore[assignment]
+    context = board_context(request, batch)
+    shown = context["shown"]
+    if [str(one.job.pk) for one in shown] != list(rows):
+        context["everything"] = True
+    else:
+        context["rows"] = [one for one in shown if rows[str(one.job.pk)] != one.key]
+        renewed = {one.job.pk for one in context["rows"]}
+        context["bars"] = [
+            one for one in shown if one.job.pk not in renewed and bars.get(str(one.job.pk)) != one.progress_key
+        ]
+    context["figures"] = told.get("seen") != context["summary"].key
+    context["start_changed"] = told.get("pending") != str(context["summary"].counts["pending"])
+    if not any(context.get(name) for name in ("everything", "rows", "bars", "figures", "start_changed")):
+        return HttpResponse(status=204)
+    return render(request, "batches/changes.html", context)
+
+
+def _without_keys(told: QueryDict) -> QueryDict:
+    query = told.copy()
+    for name in KEYS:
+        query.pop(name, None)
+    return query
+
+
+@require_POST
+@roles_guarded
+def batch_start(request: HttpRequest, pk: int) -> HttpResponse:
+    """Starts all pending jobs, or the ``first`` so many."""
+    batch = visible_batch(request, pk)
+    number = request.POST.get("first", "").strip()
+    try:
+        if number and not (number.isdecimal() and number.isascii() and len(number) < 10):
+            raise Invalid(f"“{number[:20]}” is not a number of jobs.", field="first")
+        started = actions.start(person(request), batch, first=int(number) if number else None)
+    except (Conflict, Invalid) as error:
+        return _board(request, batch, str(error), error)
+    jobs = "1 job is" if started == 1 else f"{started} jobs are"
+    return _board(request, batch, f"{jobs} queued for ingestion.", None)
+
+
+@require_POST
+@roles_guarded
+def batch_act(request: HttpRequest, pk: int) -> HttpResponse:
+    """Applies ``verb`` to every ``job`` that is ticked, or to the one that ``single`` names (verb:job:version)."""
+    batch = visible_batch(request, pk)
+    user = person(request)
+    try:
+        verb, ids, version = _asked_action(request)
+        jobs = batch.jobs.filter(pk__in=ids).order_by("row_line", "id")
+        if not ids or len(jobs) != len(ids):
+            raise Invalid("Tick the jobs first." if not ids else "A job is not part of this batch.", field="job")
+        summary = actions.apply(user, batch, verb, jobs, version=version)
+        if not summary.moved:
+            raise Conflict(summary.refused[0])
+    except (Conflict, Invalid) as error:
+        return _board(request, batch, str(error), error)
+    return _board(request, batch, summary.text, None)
+
+
+def _asked_action(request: HttpRequest) -> tuple[str, set[int], int | None]:
+    single = request.POST.get("single", "")
+    if single:
+        verb, _, rest = single.partition(":")
+        job, _, version = rest.partition(":")
+        numbers = [job, version]
+    else:
+        verb, version = request.POST.get("verb", ""), ""
+        numbers = request.POST.getlist("job")
+    if not all(number.isdecimal() and number.isascii() and len(number) < 18 for number in numbers):
+        raise Invalid("That is not the number of a job.", field="job")
+    return (verb, {int(numbers[0])}, int(version)) if single else (verb, {int(number) for number in numbers}, None)
+
+
+def _board(request: HttpRequest, batch: Batch, words: str, error: Conflict | Invalid | None) -> HttpResponse:
+    """The answer after an action: the fresh board for HTMX, else back to the page (or the page itself on an error)."""
+    status = 200 if error is None else CONFLICT if isinstance(error, Conflict) else UNPROCESSABLE
+    htmx = bool(request.headers.get("HX-Request"))
+    if error is None and not htmx:
+        messages.success(request, words)
+        return redirect("admin:batch", batch.pk)
+    context = board_context(request, batch)
+    if not htmx:
+        return page(request, "batches/detail.html", {**context, "notice": words}, status=status)
+    response = render(request, "batches/board.html", context, status=status)
+    return toast(response, words, level="success" if error is None else "error")
