@@ -36,10 +36,10 @@ class TeamAdminSite(AdminSite):
         if known is None:
             # Asked by every model admin of a page: one query per request is enough.
             known = Membership.objects.filter(user=user).exists()
-            user.belongs_to_a_team = known
+            setattr(user, "belongs_to_a_team", known)  # noqa: B010 - a note on the request's person, not a field
         return known
 
-    def get_urls(self) -> list[URLResolver | URLPattern]:  # type: ignore[override]
+    def get_urls(self) -> list[URLResolver | URLPattern]:
         from batches.urls import pages as batch_pages
         from review.urls import pages as review_pages
 

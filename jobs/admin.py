@@ -22,9 +22,7 @@ MOST_JSON_CHARACTERS = 50_000
 class TeamFilter(admin.RelatedFieldListFilter):
     """A list filter over related rows that offers those of the person's teams alone."""
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
-    ) -> list[Any]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[Any]:
         related: Any = field.remote_field.model
         if related is User:
             shared = Membership.objects.visible_to(request.user).values("user_id")
@@ -47,6 +45,10 @@ class TeamModelAdmin(admin.ModelAdmin[Any]):
         rows: QuerySet[Any] = self.model.objects.visible_to(request.user).order_by(*self.get_ordering(request))
         match = request.resolver_match
         return rows.defer(*self.heavy) if match and str(match.url_name).endswith("_changelist") else rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.admin_site.has_permission(request)

@@ -94,8 +94,12 @@ class JobAdmin(TeamModelAdmin):
         assert isinstance(request.user, User)
         if request.user.is_superuser:
             return True
-        roles = [Role(role).value for role in VERBS[verb].roles]
-        return Membership.objects.filter(user=request.user, role__in=roles).exists()
+        held: frozenset[str] | None = getattr(request, "roles_held", None)
+        if held is None:
+            # Asked for every action, several times a page.
+            held = frozenset(Membership.objects.filter(user=request.user).values_list("role", flat=True))
+            setattr(request, "roles_held", held)  # noqa: B010 - a note on the request
+        return bool(held & {Role(role).value for role in VERBS[verb].roles})
 
     @admin.action(description="Start ingestion", permissions=["operate"])
     def start_jobs(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
@@ -138,7 +142,9 @@ class JobAdmin(TeamModelAdmin):
         if others:
             self.message_user(request, f"{others} more jobs were not {word}.", messages.WARNING)
         if total > MOST_AT_ONCE:
-            self.message_user(request, f"{total - MOST_AT_ONCE} jobs are left: {MOST_AT_ONCE} at once at most.", messages.WARNING)
+            self.message_user(
+                request, f"{total - MOST_AT_ONCE} jobs are left: {MOST_AT_ONCE} at once at most.", messages.WARNING
+            )
 
 
 @admin.register(Decision)
