@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -107,11 +107,11 @@ def test_designers_name_the_same_thing_differently() -> None:
         assert len({sample.names[role] for sample in of_family}) == len(of_family) == 4
 
 
-def test_a_tiny_document_is_quick_and_has_one_layer_of_each_kind(fonts: Path, tmp_path: Path) -> None:
-    tiny_document(tmp_path / "warm.psd", fonts=fonts)
-    started = time.process_time()
-    path = tiny_document(tmp_path / "tiny.psd", fonts=fonts, text="Zoë 雪", name="Grüße")
-    assert time.process_time() - started < 0.1
+def test_a_tiny_document_is_quick_and_has_one_layer_of_each_kind(
+    fonts: Path, tmp_path: Path, best_seconds: Callable[[Callable[[], object]], float]
+) -> None:
+    path = tmp_path / "tiny.psd"
+    assert best_seconds(lambda: tiny_document(path, fonts=fonts, text="Zoë 雪", name="Grüße")) < 0.1
     document = read_document(path)
     assert (document.width_px, document.height_px) == (64, 64)
     assert [(layer.kind, layer.name, layer.text) for layer in document.layers] == [
