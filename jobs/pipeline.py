@@ -242,9 +242,9 @@ def sweep() -> int:
     """Takes back lapsed leases and wakes workers for due work without a ticket. Returns how much it found."""
     lapsed = 0
     for run in StageRun.objects.filter(state=StageRun.RUNNING, lease_expires_at__lt=timezone.now()):
-        attempt = Attempt.objects.filter(token=run.token).last()
+        attempt = Attempt.objects.filter(token=run.token).last() if run.token else None
         if run.token is None or attempt is None:
-            continue
+            continue  # it ended in this moment
         lease = Lease(run_id=run.pk, token=run.token, attempt_id=attempt.pk)
         fail(lease, StageFailed(f"the worker {run.lease_owner} went silent", error_class="crash"))
         lapsed += 1

@@ -13,6 +13,7 @@ from jobs.store import fetch, put_asset
 from rendering.errors import FormatError
 
 SOURCE_SUFFIXES = {".psd", ".psb", ".aep", ".aepx"}
+FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
 
 
 def roots_of(team: Team) -> tuple[Path, ...]:
@@ -67,7 +68,7 @@ def collect(job: Job, stage: Stage, workdir: Path) -> Inputs:
         system_fonts=settings.SYSTEM_FONTS,
         output_name=job.output_name,
         render_comp_id=job.render_comp_id,
-        matches=tuple(job.matches.values("slot_id", "slot_name", "layer_id", "layer_name")),
+        matches=tuple(dict(match) for match in job.matches.values("slot_id", "slot_name", "layer_id", "layer_name")),
         results={
             earlier: result
             for earlier in Stage

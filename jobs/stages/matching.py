@@ -37,9 +37,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     for done, image in enumerate(images, start=1):
         layers[str(image.layer_id)] = thumbnail(read_png(image.path), max_px=PREVIEW_PX)
         progress(done / len(images))
-    crops = {
-        slot.id: thumbnail(crop, max_px=PREVIEW_PX) for slot in slots if (crop := _crop(frame, slot)) is not None
-    }
+    crops = {slot.id: thumbnail(crop, max_px=PREVIEW_PX) for slot in slots if (crop := _crop(frame, slot)) is not None}
     layer_previews = {
         layer_id: album.add("layer_preview", f"layer-{layer_id}.png", layer) for layer_id, layer in layers.items()
     }

@@ -114,13 +114,14 @@ def drawable_footage(plan: RelinkPlan, project: Project, directory: Path) -> dic
 
 
 def shown_sources(project: Project) -> frozenset[int]:
-    """The ids of the items that enabled layers show, from the render comp down."""
+    """The ids of the items that layers may show, from the render comp down."""
     comps = {comp.id: comp for comp in project.compositions}
     shown: set[int] = set()
     waiting = [project.render_comp_id] if project.render_comp_id is not None else []
     while waiting:
         comp = comps.get(waiting.pop())
-        sources = {layer.source_id for layer in comp.layers if layer.enabled or layer.matte} if comp else set()
+        # A layer that is switched off may still be a track matte; a shy one is the designer's reference.
+        sources = {layer.source_id for layer in comp.layers if layer.enabled or not layer.shy} if comp else set()
         fresh = {source for source in sources if source is not None} - shown
         shown |= fresh
         waiting.extend(fresh & comps.keys())

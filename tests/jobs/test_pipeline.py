@@ -202,7 +202,9 @@ def test_nothing_is_overwritten_in_the_output_storage(batch, tmp_path):
 
     names = []
     for content in (b"one", b"two"):
-        job = make_job(batch, Stage.DELIVERY, State.RUNNING, output_name=f"final.{'aep' if content == b'one' else 'aepx'}")
+        job = make_job(
+            batch, Stage.DELIVERY, State.RUNNING, output_name=f"final.{'aep' if content == b'one' else 'aepx'}"
+        )
         run = StageRun.objects.create(job=job, stage=Stage.DELIVERY, input_hash="x")
         made = tmp_path / "final.aep"
         made.write_bytes(content)
@@ -301,6 +303,6 @@ def test_a_resolved_warning_stays_resolved_when_it_is_found_again(real_job):
     warning.save()
     move(real_job, "requeue", target=Stage.INGESTION)
     work_until_idle()
-    again = real_job.warnings.get(code=warning.code, object=warning.object)
+    again = real_job.warnings.get(code=warning.code, object=warning.object, message=warning.message)
     assert (again.resolution, again.note) == ("accepted", "known")
     assert json.dumps(real_job.result_of(Stage.INGESTION))

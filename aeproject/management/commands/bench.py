@@ -23,6 +23,7 @@ from jobs.models import Job, StageRun, Team
 from jobs.sources import roots_of
 from jobs.states import Stage, State
 from rendering.samples import Samples
+from review.decisions import decide
 
 PLAYER_CARD = Path(settings.BASE_DIR).parent / "shared" / "data"
 TARGET_SECONDS = {"ingestion and matching": 3.0, "preview": 20.0, "start to deployed": 30.0}
@@ -67,7 +68,7 @@ class Command(BaseCommand):
             (Stage.PREVIEW, "adam", "approve_preview"),
         ):
             spent += _wait(job, stage, began)
-            demo.decide(people[name], job, verb, version=job.version)
+            decide(people[name], job, verb, version=job.version)
             began = time.monotonic()
         spent += _wait(job, Stage.DELIVERY, began)
         if job.state != State.DONE:

@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 prepared = self._prepare()
             processes.append(start_command("work"))
             if options["once"]:
-                self._run_to_the_end(console, prepared, options["timeout"])
+                self._run_to_the_end(console, prepared, processes, options["timeout"])
             else:
                 processes.append(self._serve(console))
                 _wait(processes)
@@ -76,10 +76,17 @@ class Command(BaseCommand):
         console.print(f"Open [bold]http://{HOST}:{port}/[/bold] (Ctrl-C stops everything)")
         return server
 
-    def _run_to_the_end(self, console: Console, prepared: demo.Demo, timeout_seconds: int) -> None:
+    def _run_to_the_end(
+        self,
+        console: Console,
+        prepared: demo.Demo,
+        processes: list[subprocess.Popen[bytes]],
+        timeout_seconds: int,
+    ) -> None:
         began = time.monotonic()
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while not demo.is_over(prepared):
+                _check(processes)
                 demo.decide_what_waits(prepared)
                 live.update(_progress(prepared))
                 time.sleep(ROUND_SECONDS)
@@ -135,9 +142,14 @@ def _free_port() -> int:
 
 
 def _wait(processes: list[subprocess.Popen[bytes]]) -> None:
-    while all(process.poll() is None for process in processes):
+    while True:
+        _check(processes)
         time.sleep(0.2)
-    raise CommandError(f"a process of the demo ended by itself: see {log_file('web').parent}")
+
+
+def _check(processes: list[subprocess.Popen[bytes]]) -> None:
+    if any(process.poll() is not None for process in processes):
+        raise CommandError(f"a process of the demo ended by itself: see {log_file('web').parent}")
 
 
 def _progress(prepared: demo.Demo) -> Group:
