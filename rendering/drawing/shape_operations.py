@@ -63,7 +63,10 @@ def _keep_stretch(path: skia.Path, first: float, last: float, kept: skia.Path) -
     while True:
         length = measure.getLength()
         if passed < last and passed + length > first:
-            measure.getSegment(max(first - passed, 0.0), min(last - passed, length), kept, True)
+            # Its own path each time: Skia replaces what the path held before.
+            piece = skia.Path()
+            measure.getSegment(max(first - passed, 0.0), min(last - passed, length), piece, True)
+            kept.addPath(piece)
         passed += length
         if not measure.nextContour():
             return

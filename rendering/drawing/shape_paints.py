@@ -97,7 +97,9 @@ def _stroke(values: list[OverTime], paint_at: Paints, entry: Any, reader: Proper
         paint.setStrokeCap(_CAPS.get(int(cap.at(time_seconds)), skia.Paint.kButt_Cap))
         paint.setStrokeJoin(_JOINS.get(int(join.at(time_seconds)), skia.Paint.kMiter_Join))
         paint.setStrokeMiter(max(miter.at(time_seconds), 1.0))
-        paint.setPathEffect(dash_at(time_seconds))
+        dashes = dash_at(time_seconds)
+        if dashes is not None:
+            paint.setPathEffect(dashes)
         content.painted.append(lambda canvas: canvas.drawPath(path, paint))
 
     return Item([*values, width, cap, join, miter, *dash_values], apply)

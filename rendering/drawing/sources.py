@@ -15,7 +15,8 @@ from rendering.drawing.values import OverTime
 
 MAX_STILL_PIXELS = 120_000_000
 STILL_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "TGA")
-_SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
+# Between the mip levels Skia's fast path does not blend: 3 ms instead of 11 for a full frame.
+_SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kNearest)
 
 
 class Solid:
