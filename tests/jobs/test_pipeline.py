@@ -192,7 +192,7 @@ def test_what_a_late_worker_deployed_is_taken_back(batch, tmp_path):
     run.refresh_from_db()
     with pytest.raises(pipeline.LeaseLost), outcomes.stored(run, outcome) as stored:
         pipeline._finish(lease, stored)
-    folders, files = storages["outputs"].listdir("blue/Spring-%d/%s" % (batch.pk, Path(job.output_name).stem))
+    folders, files = storages["outputs"].listdir(f"blue/Spring-{batch.pk}/{Path(job.output_name).stem}")
     assert (folders, files) == ([], [])
 
 
