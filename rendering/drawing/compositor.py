@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from rendering.aftereffects.project import foreign_input
 from rendering.drawing.compositions import Budget, Composition, surface_scale
 from rendering.drawing.notes import FidelityNote, NoteBook
 from rendering.drawing.reading import ProjectReader
+from rendering.errors import FormatError
 from rendering.filling import Filling
 from rendering.fonts import FontLibrary
 from rendering.pixels import Rgba
@@ -60,6 +62,8 @@ class Compositor:
             self.duration_seconds = float(comp.duration)
             self.frame_rate = float(comp.frame_rate)
             self._background = skia.Color4f(*(float(part) for part in comp.bg_color[:3]), 1.0)
+        if not (0 < self.frame_rate < math.inf and 0 < self.duration_seconds < math.inf):
+            raise FormatError(self._file_name, f'the composition "{self.name}" has no length or no frame rate.')
         if allowed < scale:
             self._notes.add("preview_scaled", str(comp.name), "The composition is too large and drawn smaller.")
         self.width_px, self.height_px = self._composition.surface_size_px
