@@ -101,9 +101,9 @@ def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: i
         "upload": upload,
         "verdicts": verdicts,
         "total": verdicts["good"] + verdicts["bad"],
-        "header": [title or name for title, name in zip(verdicts["header"], verdicts["names"], strict=True)],
+        "header": _titles(verdicts),
         "page": found,
-        "rows": [_row(verdicts["names"], verdict) for verdict in found.object_list],
+        "rows": [_row(verdicts, verdict) for verdict in found.object_list],
         "only_bad": only_bad,
         "files": upload.files.select_related("asset").order_by("name"),
         "name": request.POST.get("name") or opening.default_name(upload),
@@ -113,15 +113,15 @@ def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: i
     return page(request, "batches/preview.html", context, status=status)
 
 
-def _row(names: list[str], verdict: Verdict) -> dict[str, Any]:
+def _titles(verdicts: dict[str, Any]) -> list[str]:
+    return [title or name for title, name in zip(verdicts["header"], verdicts["names"], strict=True)]
+
+
+def _row(verdicts: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
     faulty = {fault.column for fault in verdict.errors}
-    return {
-        "verdict": verdict,
-        "cells": [
-            {"name": name, "text": value, "faulty": name in faulty}
-            for name, value in zip(names, verdict.values, strict=True)
-        ],
-    }
+    columns = zip(_titles(verdicts), verdicts["names"], verdict.values, strict=True)
+    cells = [{"title": title, "text": value, "faulty": name in faulty} for title, name, value in columns]
+    return {"verdict": verdict, "cells": cells}
 
 
 @require_POST

@@ -31,7 +31,7 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     """All batches that the person may see, filtered by ``state``, ``client``, ``team`` and ``q``."""
     user = person(request)
     asked = request.GET
-    batches = Batch.objects.visible_to(user).with_counts().select_related("team", "created_by")
+    batches = Batch.objects.visible_to(user).with_counts().select_related("team", "created_by").order_by("-id")
     if (state := asked.get("state", "")) in BATCH_STATES:
         batches = batches.in_state(state)
     if client := asked.get("client", ""):

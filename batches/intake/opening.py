@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def preview_upload(
     ``files`` when there is nothing to show a verdict on.
     """
     require_verb(user, team, "start")
-    with received([(sheet_name, sheet_file), *files]) as everything:
+    with received(chain([(sheet_name, sheet_file)], files)) as everything:
         if sheet_name.lower().endswith(".zip"):
             sheet, others = pick_sheet(everything)
         else:
@@ -105,8 +106,8 @@ def default_name(upload: Upload) -> str:
 
 def commit_all(user: User, upload: Upload, *, name: str = "") -> Batch:
     """Opens a batch of every row. Raises Invalid when a row is bad, Conflict when it is not (or no longer) possible."""
-    bad = upload.verdicts.get("bad", 0)
-    if bad:
+    require_verb(user, upload.team, "start")
+    if bad := upload.verdicts["bad"]:
         rows = "1 row has" if bad == 1 else f"{bad} rows have"
         raise Invalid(f"{rows} errors. Correct the sheet, or commit the good rows only.", field="rows")
     return _commit(user, upload, name)
@@ -114,11 +115,11 @@ def commit_all(user: User, upload: Upload, *, name: str = "") -> Batch:
 
 def commit_good_rows(user: User, upload: Upload, *, name: str = "") -> Batch:
     """Opens a batch of the rows without errors, and leaves the others out. Raises as ``commit_all``."""
+    require_verb(user, upload.team, "start")
     return _commit(user, upload, name)
 
 
 def _commit(user: User, upload: Upload, name: str) -> Batch:
-    require_verb(user, upload.team, "start")
     name = _batch_name(upload, name)
     good = [verdict for verdict in verdicts_of(upload.verdicts) if verdict.good]
     if not good:

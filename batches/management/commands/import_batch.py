@@ -47,8 +47,7 @@ class Command(BaseCommand):
             team = _team(options["team"])
             user = _user(options["user"], team)
             upload = self._preview(user, team, sheet, options["assets"])
-            commit = opening.commit_good_rows if options["good_rows"] else opening.commit_all
-            batch = commit(user, upload, name=options["name"])
+            batch = _commit(user, upload, name=options["name"], good_rows=options["good_rows"])
             self.stdout.write(f"{batch.name}: batch {batch.pk} with {batch.jobs.count()} jobs")
             if options["start"]:
                 self.stdout.write(f"{actions.start(user, batch)} jobs queued")
@@ -82,6 +81,19 @@ class Command(BaseCommand):
                 time.sleep(POLL_SECONDS)
             live.update(_progress(user, batch))
         return not batch.jobs.filter(state=State.FAILED).exists()
+
+
+def _commit(user: User, upload: Upload, *, name: str, good_rows: bool) -> Batch:
+    """Opens the batch. What was stored for an upload that nobody will look at again is forgotten."""
+    try:
+        return (
+            opening.commit_good_rows(user, upload, name=name)
+            if good_rows
+            else opening.commit_all(user, upload, name=name)
+        )
+    except (Invalid, Conflict):
+        opening.discard(user, upload)
+        raise
 
 
 def _team(name: str) -> Team:

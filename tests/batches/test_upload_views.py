@@ -1,0 +1,212 @@
+"""The pages from the drop zone to the batch"""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from batches.intake import opening
+from batches.models import Batch, Upload
+from jobs.models import Membership
+from jobs.states import Role
+from tests.batches.sheets import both, good_rows, sheet_of
+from tests.batches.test_opening import preview
+from tests.people import make_job
+
+
+def at(name, *args):
+    return reverse(f"admin:{name}", args=args)
+
+
+@pytest.fixture
+def as_olga(client, people):
+    client.force_login(people.olga)
+    return client
+
+
+@pytest.fixture
+def upload(people, blue):
+    return preview(people.olga, blue, *good_rows(2), "bad id,a.psd,a.aepx,=x.aep")
+
+
+@pytest.fixture
+def good(people, blue):
+    return preview(people.olga, blue, *good_rows(2))
+
+
+def files(*lines):
+    sheet = SimpleUploadedFile("spring.csv", sheet_of(*lines))
+    return [sheet, *[SimpleUploadedFile(name, data.read()) for name, data in both()]]
+
+
+NEW = "/admin/batches/new/"
+GETS = ["upload_preview", "upload_bad_rows"]
+POSTS = ["upload_commit", "upload_check", "upload_discard"]
+
+
+@pytest.mark.parametrize("name", GETS + POSTS)
+def test_strangers_are_sent_to_the_login(client, upload, name):
+    answer = getattr(client, "post" if name in POSTS else "get")(at(name, upload.pk))
+    assert (answer.status_code, answer["Location"][:13]) == (302, "/admin/login/")
+
+
+@pytest.mark.parametrize("name", GETS + POSTS)
+def test_the_upload_of_another_team_is_not_there(client, people, upload, name):
+    client.force_login(people.oscar)
+    assert getattr(client, "post" if name in POSTS else "get")(at(name, upload.pk)).status_code == 404
+
+
+@pytest.mark.parametrize("name", GETS + POSTS)
+def test_the_wrong_method_is_refused(as_olga, upload, name):
+    assert getattr(as_olga, "get" if name in POSTS else "post")(at(name, upload.pk)).status_code == 405
+
+
+@pytest.mark.parametrize("name", POSTS)
+def test_a_missing_role_is_refused(client, people, upload, name):
+    client.force_login(people.vera)
+    assert client.post(at(name, upload.pk)).status_code == 403
+    assert Upload.objects.filter(committed_at=None).exists()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_only_operators_may_upload(client, people, method):
+    client.force_login(people.vera)
+    assert getattr(client, method)(NEW).status_code == 403
+
+
+def test_the_drop_zone_explains_the_columns(as_olga):
+    text = as_olga.get(NEW).content.decode()
+    assert "output_name" in text
+    assert "sample.csv" in text
+    assert as_olga.put(NEW).status_code == 405
+
+
+def test_the_sample_sheet_would_pass_but_for_its_files(as_olga, people, blue):
+    data = as_olga.get(at("sample_sheet")).content
+    lines = data.decode("utf-8-sig").splitlines()
+    upload = preview(people.olga, blue, *lines[1:], header=lines[0])
+    columns = {error["column"] for row in upload.verdicts["rows"] for error in row["errors"]}
+    assert columns == {"psd_path", "aepx_path"}
+
+
+def test_a_sheet_with_its_files_leads_to_the_preview(as_olga, blue):
+    answer = as_olga.post(NEW, {"files": files(*good_rows(2))})
+    upload = Upload.objects.get()
+    assert (answer.status_code, answer["Location"]) == (302, at("upload_preview", upload.pk))
+    assert (upload.team, upload.verdicts["good"]) == (blue, 2)
+
+
+def test_with_several_teams_one_must_be_chosen(as_olga, people, red):
+    Membership.objects.create(team=red, user=people.olga, role=Role.OPERATOR)
+    assert as_olga.post(NEW, {"files": files(*good_rows(1))}).status_code == 404
+    as_olga.post(NEW, {"team": "red", "files": files(*good_rows(1))})
+    assert Upload.objects.get().team == red
+
+
+def test_a_team_of_others_is_not_there(as_olga, red):
+    assert as_olga.post(NEW, {"team": "red", "files": files(*good_rows(1))}).status_code == 404
+
+
+def test_a_team_in_which_one_only_views_is_refused(as_olga, people, red):
+    Membership.objects.create(team=red, user=people.olga, role=Role.VIEWER)
+    assert as_olga.post(NEW, {"team": "red", "files": files(*good_rows(1))}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ([], "There is no sheet among the files"),
+        ([SimpleUploadedFile("s.csv", b"a,b\n1,2\n")], "the header lacks"),
+        ([SimpleUploadedFile("z.zip", b"no zip")], "cannot be unpacked"),
+    ],
+)
+def test_what_cannot_be_read_is_unprocessable_with_the_words(as_olga, sent, words):
+    answer = as_olga.post(NEW, {"files": sent})
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert not Upload.objects.exists()
+
+
+def test_the_preview_shows_every_row_with_its_errors(as_olga, upload):
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "J-1" in text
+    assert "1 of 3 rows has errors" in text
+    assert "may only hold the letters" in text
+    assert "Open with the 2 good rows" in text
+
+
+def test_the_preview_can_show_the_bad_rows_only(as_olga, upload):
+    text = as_olga.get(at("upload_preview", upload.pk), {"only": "bad"}).content.decode()
+    assert "bad id" in text
+    assert "J-1" not in text
+
+
+def test_cells_are_escaped(as_olga, people, blue):
+    upload = preview(people.olga, blue, "<script>alert(1)</script>,a.psd,a.aepx,o.aep")
+    assert "<script>alert" not in as_olga.get(at("upload_preview", upload.pk)).content.decode()
+
+
+def test_the_bad_rows_are_a_file(as_olga, upload):
+    answer = as_olga.get(at("upload_bad_rows", upload.pk))
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="spring - rows with errors.csv"'
+    assert b"'=x.aep" in answer.content
+
+
+def test_all_rows_are_committed_under_the_name(as_olga, good):
+    answer = as_olga.post(at("upload_commit", good.pk), {"rows": "all", "name": "Launch"})
+    batch = Batch.objects.get()
+    assert (answer.status_code, answer["Location"]) == (302, at("batch", batch.pk))
+    assert (batch.name, batch.jobs.count()) == ("Launch", 2)
+
+
+def test_good_rows_are_committed_without_the_bad_ones(as_olga, upload):
+    as_olga.post(at("upload_commit", upload.pk), {"rows": "good"})
+    assert Batch.objects.get().jobs.count() == 2
+
+
+def test_all_rows_are_not_committed_while_one_is_bad(as_olga, upload):
+    answer = as_olga.post(at("upload_commit", upload.pk), {"rows": "all"})
+    assert answer.status_code == 422
+    assert not Batch.objects.exists()
+
+
+def test_a_second_commit_is_a_conflict_that_leads_to_the_batch(as_olga, good):
+    as_olga.post(at("upload_commit", good.pk), {"rows": "all"})
+    answer = as_olga.post(at("upload_commit", good.pk), {"rows": "all"})
+    assert answer.status_code == 409
+    assert at("batch", Batch.objects.get().pk) in answer.content.decode()
+    assert as_olga.get(at("upload_preview", good.pk)).status_code == 302
+
+
+def test_rows_that_went_stale_are_a_conflict_with_fresh_verdicts(as_olga, good, batch):
+    make_job(batch, job_id="J-1")
+    answer = as_olga.post(at("upload_commit", good.pk), {"rows": "all"})
+    assert answer.status_code == 409
+    assert "is the id of an open job" in answer.content.decode()
+    good.refresh_from_db()
+    assert (good.verdicts["good"], good.verdicts["bad"]) == (1, 1)
+
+
+def test_checking_again_finds_what_was_put_in_place(as_olga, people, blue, tmp_path):
+    upload = preview(people.olga, blue, *good_rows(1), files=[])
+    assert upload.verdicts["bad"] == 1
+    (tmp_path / "assets").mkdir()
+    for name, data in both():
+        (tmp_path / "assets" / name).write_bytes(data.read())
+    assert as_olga.post(at("upload_check", upload.pk)).status_code == 302
+    upload.refresh_from_db()
+    assert upload.verdicts["good"] == 1
+
+
+def test_a_discarded_upload_is_gone(as_olga, upload):
+    assert as_olga.post(at("upload_discard", upload.pk)).status_code == 302
+    assert not Upload.objects.exists()
+    assert as_olga.post(at("upload_discard", upload.pk)).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["upload_check", "upload_discard"])
+def test_a_committed_upload_stays_as_it_is(as_olga, people, good, name):
+    opening.commit_all(people.olga, good)
+    assert as_olga.post(at(name, good.pk)).status_code == 409
