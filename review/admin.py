@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -48,8 +49,8 @@ class PublicStateFilter(admin.SimpleListFilter):
 @admin.register(Job)
 class JobAdmin(TeamModelAdmin):
     list_display = (
-        *("job_id", "state_shown", "stage", "priority", "client_name", "output_name"),
-        *("batch", "assignee", "moved_at"),
+        *("job_id", "state_shown", "stage", "priority", "client_name"),
+        *("batch", "assignee", "moved"),
     )
     list_filter = (
         *("stage", PublicStateFilter, "priority"),
@@ -70,6 +71,10 @@ class JobAdmin(TeamModelAdmin):
     @admin.display(description="state")
     def state_shown(self, job: Job) -> SafeString:
         return state_badge(job.public_state)
+
+    @admin.display(description="moved", ordering="moved_at")
+    def moved(self, job: Job) -> str:
+        return f"{timezone.localtime(job.moved_at):%Y-%m-%d %H:%M}"
 
     @admin.display(description="row data")
     def row_data_shown(self, job: Job) -> SafeString:
