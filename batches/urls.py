@@ -26,7 +26,5 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("assets/<int:pk>/", site.admin_view(downloads.asset_download, cacheable=True), name="asset"),
         path("jobs/<int:pk>/download/", site.admin_view(downloads.job_download), name="job_download"),
         # The same pages under the names that other parts of the project know them by.
-        path("batches/", site.admin_view(views.batch_list), name="batch_list"),
-        path("batches/<int:pk>/", site.admin_view(views.batch_detail), name="batch_detail"),
         path("assets/<int:pk>/", site.admin_view(downloads.asset_download, cacheable=True), name="asset_download"),
     ]
