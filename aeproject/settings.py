@@ -53,7 +53,7 @@ def _paths(name: str, default: list[Path]) -> list[Path]:
 
 # Where things lie -----------------------------------------------------------------------------------------------------
 DATA_DIR = Path(os.environ.get("DATA_DIR", str(BASE_DIR / "var"))).absolute()
-ASSET_ROOTS = _paths("ASSET_ROOTS", [DATA_DIR / "assets"])
+ASSET_ROOTS = _paths("ASSET_ROOTS", [DATA_DIR / "assets" / "{team}"])
 FONT_DIRS = _paths("FONT_DIRS", [DATA_DIR / "fonts"])
 SYSTEM_FONTS = _bool("SYSTEM_FONTS", True)
 
@@ -201,6 +201,7 @@ FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 # The queue (docs/operations.md). Our rows are the truth; a django-q2 task is only a ticket. ---------------------------
 WORKERS = _int("WORKERS", min(os.cpu_count() or 2, 4), least=1)
 LEASE_SECONDS = _int("LEASE_SECONDS", 30, least=2)
+STUCK_SECONDS = _int("STUCK_SECONDS", 15, least=1)
 STAGE_TIMEOUT_SECONDS = _int("STAGE_TIMEOUT_SECONDS", 900, least=10)
 STAGE_MEMORY_BYTES = _int("STAGE_MEMORY_BYTES", 8 * 2**30, least=2**28)
 STAGE_FILE_BYTES = _int("STAGE_FILE_BYTES", 8 * 2**30, least=2**20)

@@ -27,7 +27,6 @@ from jobs.models import StageRun
 
 logger = logging.getLogger(__name__)
 
-STUCK_SECONDS = 15.0
 STOP_SECONDS = 8.0
 WORKDIRS_EVERY_SECONDS = 60.0
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -74,18 +73,18 @@ class Supervisor:
             logger.warning("the cluster ended by itself; starting another")
             self._restart()
         elif stuck:
-            logger.warning("work is due but nothing was started for %.0f s; restarting the cluster", STUCK_SECONDS)
+            logger.warning("work is due but nothing was started for %d s; restarting the cluster", settings.STUCK_SECONDS)
             self._restart()
 
     def _is_stuck(self) -> bool:
         """Due work waits, workers are free, and nothing was started for a while."""
         now = timezone.now()
-        long_ago = now - timedelta(seconds=STUCK_SECONDS)
+        long_ago = now - timedelta(seconds=settings.STUCK_SECONDS)
         waiting = StageRun.objects.filter(state=StageRun.QUEUED, available_at__lt=long_ago).exists()
         running = StageRun.objects.filter(state=StageRun.RUNNING)
         busy = running.count() >= settings.WORKERS
         moving = running.filter(started_at__gt=long_ago).exists()
-        young = time.monotonic() - self.started_at < STUCK_SECONDS
+        young = time.monotonic() - self.started_at < settings.STUCK_SECONDS
         return waiting and not busy and not moving and not young
 
     def _start(self) -> None:

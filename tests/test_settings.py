@@ -1,0 +1,52 @@
+"""aeproject.settings: fails loudly, and every variable is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), **variables}
+    code = "import aeproject.settings as s; print(s.WORKERS, s.SECRET_KEY)"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WORKERS", "many"),
+        ("WORKERS", "0"),
+        ("DEBUG", "perhaps"),
+        ("ASSET_ROOTS", "relative/folder"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("LEASE_SECONDS", "1"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_names_the_variable(tmp_path, variable, value):
+    result = start(tmp_path, **{variable: value})
+    assert result.returncode != 0
+    assert variable in result.stderr
+
+
+def test_the_secret_key_is_made_once_and_kept_to_ourselves(tmp_path):
+    first, second = start(tmp_path), start(tmp_path)
+    assert first.stdout == second.stdout
+    assert len(first.stdout) > 50
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_every_variable_is_in_the_guide():
+    source = (ROOT / "aeproject" / "settings.py").read_text()
+    named = set(re.findall(r'_(?:int|bool|paths)\(\s*"([A-Z_]+)"', source))
+    named |= set(re.findall(r'(?:environ\.get|env\.list|env\.db_url)\("([A-Z_]+)"', source))
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert named
+    assert not {name for name in named if f"`{name}`" not in guide}
