@@ -93,11 +93,14 @@ def fit_image(
     return _pasted(image, canvas, ((size_px[0] - width_px) // 2, (size_px[1] - height_px) // 2))
 
 
-def side_by_side(left: Rgba, right: Rgba, *, height_px: int = 240, gap_px: int = 16) -> Rgb:
-    """Both over checkerboards, scaled to one height with their own aspects, apart by a white gap."""
-    halves = [_of_height(image, height_px) for image in (left, right)]
-    gap = np.full((height_px, gap_px, 3), 255, dtype=np.uint8)
-    return np.concatenate([over_checkerboard(halves[0]), gap, over_checkerboard(halves[1])], axis=1)
+def side_by_side(left: Rgba, right: Rgba, *, cell_px: tuple[int, int] = (420, 280), gap_px: int = 16) -> Rgb:
+    """Each as large as fits into a cell (width, height), centred over a checkerboard; a white gap between the cells."""
+    gap = np.full((cell_px[1], gap_px, 3), 255, dtype=np.uint8)
+    cells = [
+        over_checkerboard(fit_image(image, size_px=cell_px, placement=None, document_size_px=None))
+        for image in (left, right)
+    ]
+    return np.concatenate([cells[0], gap, cells[1]], axis=1)
 
 
 def _contained(image_px: tuple[int, int], room_px: tuple[int, int]) -> tuple[int, int]:
@@ -161,10 +164,6 @@ def _pasted(image: Rgba, canvas: Rgba, corner_px: tuple[int, int]) -> Rgba:
     left, top = corner_px
     canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
     return canvas
-
-
-def _of_height(rgba: Rgba, height_px: int) -> Rgba:
-    return scaled(rgba, size_px=(max(1, round(rgba.shape[1] * height_px / rgba.shape[0])), height_px))
 
 
 def _over(rgba: Rgba, backdrop: Rgb) -> Rgb:

@@ -160,7 +160,7 @@ def test_a_canvas_that_cannot_be_is_refused(size):
         fit_image(filled(2, 2), size_px=size, placement=None, document_size_px=None)
 
 
-def test_two_images_stand_side_by_side_at_one_height():
-    pair = side_by_side(filled(10, 20), filled(60, 30), height_px=40, gap_px=5)
-    assert pair.shape == (40, 20 + 5 + 80, 3)
-    assert (pair[:, 20:25] == 255).all()
+def test_two_images_stand_side_by_side_in_cells_of_one_size():
+    pair = side_by_side(filled(10, 20), filled(600, 3), cell_px=(30, 40), gap_px=5)
+    assert pair.shape == (40, 30 + 5 + 30, 3)
+    assert (pair[:, 30:35] == 255).all()
