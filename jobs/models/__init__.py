@@ -1,0 +1,36 @@
+"""The records of the core: teams, jobs, their preparations, matches, warnings, files and history."""
+
+from jobs.models.asset import Asset
+from jobs.models.choices import (
+    PRIORITIES,
+    PRIORITY_NAMES,
+    priority_choices,
+    role_choices,
+    stage_choices,
+    state_choices,
+)
+from jobs.models.event import Event
+from jobs.models.job import Job, JobQuerySet
+from jobs.models.match import Match
+from jobs.models.run import Attempt, StageRun
+from jobs.models.team import Membership, Team
+from jobs.models.warning import Warning
+
+__all__ = [
+    "PRIORITIES",
+    "PRIORITY_NAMES",
+    "Asset",
+    "Attempt",
+    "Event",
+    "Job",
+    "JobQuerySet",
+    "Match",
+    "Membership",
+    "StageRun",
+    "Team",
+    "Warning",
+    "priority_choices",
+    "role_choices",
+    "stage_choices",
+    "state_choices",
+]

@@ -1,0 +1,37 @@
+"""Stored files."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from jobs.models.choices import stage_choices
+from jobs.models.team import Team
+from jobs.teams import TeamQuerySet
+
+
+class Asset(models.Model):
+    """A stored file. ``storage_name`` is content-addressed in the default storage, or a path in ``outputs``."""
+
+    TEAM_FIELD = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="assets")
+    job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, null=True, blank=True, related_name="assets")
+    stage = models.PositiveSmallIntegerField(choices=stage_choices, null=True, blank=True)
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=255)
+    storage = models.CharField(max_length=20, default="default")
+    storage_name = models.CharField(max_length=400)
+    size_bytes = models.PositiveBigIntegerField()
+    media_type = models.CharField(max_length=100)
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TeamQuerySet["Asset"].as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["job", "stage", "kind"], name="asset_by_job")]
+
+    def __str__(self) -> str:
+        return self.name

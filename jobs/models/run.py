@@ -1,0 +1,105 @@
+"""What machines do for a job: stage runs and their attempts."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from jobs.models.choices import PRIORITIES, priority_choices, stage_choices
+from jobs.models.job import Job
+from jobs.states import Stage
+from jobs.teams import TeamQuerySet
+
+
+class StageRun(models.Model):
+    """The preparation of one stage from one set of inputs. ``token`` fences: only its holder may finish the run."""
+
+    TEAM_FIELD = "job__team"
+    QUEUED, RUNNING, DONE, FAILED, DROPPED = "queued", "running", "done", "failed", "dropped"
+    STATES = (QUEUED, RUNNING, DONE, FAILED, DROPPED)
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="runs")
+    stage = models.PositiveSmallIntegerField(choices=stage_choices)
+    input_hash = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=[(s, s) for s in STATES], default=QUEUED)
+    priority = models.PositiveSmallIntegerField(choices=priority_choices, default=PRIORITIES["normal"])
+    queued_at = models.DateTimeField(default=timezone.now)
+    available_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    crashes = models.PositiveSmallIntegerField(default=0)
+    token = models.UUIDField(null=True, blank=True)
+    lease_owner = models.CharField(max_length=120, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    step = models.CharField(max_length=120, blank=True)
+    percent = models.FloatField(default=0)
+    result = models.JSONField(default=dict, blank=True)
+    metrics = models.JSONField(default=dict, blank=True)
+    error_class = models.CharField(max_length=20, blank=True)
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamQuerySet["StageRun"].as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "stage", "input_hash"], name="one_run_per_job_stage_and_inputs"),
+            models.CheckConstraint(
+                condition=Q(state="running", token__isnull=False, lease_expires_at__isnull=False)
+                | (~Q(state="running") & Q(token__isnull=True, lease_expires_at__isnull=True)),
+                name="leased_if_and_only_if_running",
+            ),
+            models.UniqueConstraint(
+                fields=["job"], condition=Q(state__in=["queued", "running"]), name="one_live_run_per_job"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("priority"),
+                F("queued_at"),
+                F("id"),
+                condition=Q(state="queued"),
+                name="run_to_claim",
+            ),
+            models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="run_to_sweep"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job} {Stage(self.stage).label} ({self.state})"
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time from claim to end (or to now), seconds."""
+        if self.started_at is None:
+            return None
+        return ((self.ended_at or timezone.now()) - self.started_at).total_seconds()
+
+
+class Attempt(models.Model):
+    """One try of a stage run by one worker, with its outcome."""
+
+    TEAM_FIELD = "run__job__team"
+
+    run = models.ForeignKey(StageRun, on_delete=models.CASCADE, related_name="tries")
+    number = models.PositiveSmallIntegerField()
+    token = models.UUIDField(default=uuid.uuid4)
+    worker = models.CharField(max_length=120)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=20, blank=True)
+    error_class = models.CharField(max_length=20, blank=True)
+    error = models.TextField(blank=True)
+    log = models.TextField(blank=True)
+
+    objects = TeamQuerySet["Attempt"].as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["token"], name="attempt_by_token")]
+
+    def __str__(self) -> str:
+        return f"{self.run} try {self.number}"

@@ -1,0 +1,44 @@
+"""Teams and who belongs to them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from jobs.models.choices import role_choices
+from jobs.teams import TeamQuerySet
+
+
+class Team(models.Model):
+    TEAM_FIELD = "pk"
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=60, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TeamQuerySet["Team"].as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """One role of one person in one team; a person with two roles has two rows."""
+
+    TEAM_FIELD = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=role_choices)
+
+    objects = TeamQuerySet["Membership"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "user", "role"], name="one_row_per_role")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.role} in {self.team}"
