@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from jobs.errors import Conflict, Invalid
 from jobs.lifecycle import annotate, move
-from jobs.models import Job, Match, Warning
+from jobs.models import Event, Job, Match, Warning
 from jobs.states import VERBS, Role, Stage
 from jobs.teams import require_role, require_verb, roles_of
 from review.models import Comment, Decision
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 DECISIONS = frozenset({"approve_matches", "approve_preview", "force_approve", "reject"})
 WORKING_ROLES = (Role.OPERATOR, Role.REVIEWER, Role.APPROVER)
 RESOLUTIONS = ("resolved", "accepted")
+MOST_UNDONE = 200
+"""How many changes of one review can be taken back, those already taken back included."""
 
 
 def decide(
@@ -92,29 +95,40 @@ def amend(user: User, job: Job, *, slot_id: str, layer_id: int | None, version: 
     """
     require_verb(user, job.team, "amend")
     with transaction.atomic():
-        before = {match.slot_id: match for match in job.matches.all()}
-        match = before.get(slot_id)
+        proposal = job.result_of(Stage.INGESTION) or {}
+        matches = {match.slot_id: match for match in job.matches.all()}
+        match = matches.get(slot_id)
         if match is None:
             raise Invalid(f"This job has no slot {slot_id}.", field="slot_id")
-        old_layer = match.layer_id
-        data = {"slot": match.slot_name, "from": match.layer_name, "to": _layer_name(job, match, layer_id)}
+        name = _layer_name(proposal, match, layer_id)
+        wanted = _exchange(matches, match, layer_id)
+        data = {
+            "slot": match.slot_name,
+            "from": match.layer_name,
+            "to": name,
+            "before": {slot: _as_it_was(matches[slot]) for slot in wanted},
+        }
         move(job, "amend", actor=user, version=version, data=data)
-        other = next((m for m in before.values() if m.layer_id == layer_id and m.slot_id != slot_id), None)
-        if layer_id is not None and other is not None:
-            _fill(job, other, None, user)
-            _fill(job, match, layer_id, user)
-            if old_layer is not None and other.slot_kind == match.slot_kind:
-                _fill(job, other, old_layer, user)
-        else:
-            _fill(job, match, layer_id, user)
+        _empty(matches[slot] for slot in wanted)
+        for slot, layer in wanted.items():
+            _fill(matches[slot], layer, user, proposal)
     return job
 
 
-def _layer_name(job: Job, match: Match, layer_id: int | None) -> str:
+def _exchange(matches: dict[str, Match], match: Match, layer_id: int | None) -> dict[str, int | None]:
+    """Which layer goes into which slot: the match's own, and the one that gives its layer away."""
+    wanted: dict[str, int | None] = {match.slot_id: layer_id}
+    for other in matches.values():
+        if layer_id is not None and other.layer_id == layer_id and other is not match:
+            wanted[other.slot_id] = match.layer_id if other.slot_kind == match.slot_kind else None
+    return wanted
+
+
+def _layer_name(proposal: dict[str, Any], match: Match, layer_id: int | None) -> str:
     """The name of a layer that may go into the slot. Raises Invalid for one that is unknown or of the wrong kind."""
     if layer_id is None:
         return ""
-    layer = _layers(job).get(layer_id)
+    layer = next((layer for layer in proposal.get("layers", []) if layer["layer_id"] == layer_id), None)
     if layer is None:
         raise Invalid(f"The PSD has no layer {layer_id}.", field="layer_id")
     if layer["slot_kind"] != match.slot_kind:
@@ -124,19 +138,71 @@ def _layer_name(job: Job, match: Match, layer_id: int | None) -> str:
     return str(layer["name"])
 
 
-def _layers(job: Job) -> dict[int, dict[str, Any]]:
-    result = job.result_of(Stage.INGESTION) or {}
-    return {layer["layer_id"]: layer for layer in result.get("layers", [])}
+def _empty(matches: Iterable[Match]) -> None:
+    """No layer fills two slots, not even between two statements: what changes is emptied first."""
+    Match.objects.filter(pk__in=[match.pk for match in matches]).update(layer_id=None)
 
 
-def _fill(job: Job, match: Match, layer_id: int | None, user: User) -> None:
-    result = job.result_of(Stage.INGESTION) or {}
-    score = result.get("scores", {}).get(match.slot_id, {}).get(str(layer_id)) if layer_id is not None else None
-    match.layer_id = layer_id
-    match.layer_name = _layer_name(job, match, layer_id)
-    match.score, match.parts, match.origin = score, {}, Match.HUMAN
-    match.changed_by, match.changed_at = user, timezone.now()
+def _fill(match: Match, layer_id: int | None, user: User, proposal: dict[str, Any]) -> None:
+    """The parts of a score are known for the pair that was proposed; of other pairs the score alone is."""
+    proposed: dict[str, Any] = next(
+        (item for item in proposal.get("matches", []) if item["slot_id"] == match.slot_id), {}
+    )
+    same = layer_id is not None and proposed.get("layer_id") == layer_id
+    match.score = proposal.get("scores", {}).get(match.slot_id, {}).get(str(layer_id))
+    match.parts = proposed["parts"] if same else {}
+    match.layer_id, match.layer_name = layer_id, _layer_name(proposal, match, layer_id)
+    match.origin, match.changed_by, match.changed_at = Match.HUMAN, user, timezone.now()
     match.save()
+
+
+def _as_it_was(match: Match) -> dict[str, Any]:
+    return {
+        "layer_id": match.layer_id,
+        "layer_name": match.layer_name,
+        "score": match.score,
+        "parts": match.parts,
+        "origin": match.origin,
+        "changed_by": match.changed_by_id,
+    }
+
+
+def undo_amend(user: User, job: Job, *, version: int | None) -> Job:
+    """Takes back the newest change of the matches that was not taken back yet, since the review was opened."""
+    require_verb(user, job.team, "amend")
+    with transaction.atomic():
+        last = change_to_undo(job)
+        if last is None:
+            raise Conflict(f"{job.job_id} has no change to undo.", state=job.public_state, allowed=job.allowed())
+        data = {
+            "slot": last.data["slot"],
+            "from": last.data["to"],
+            "to": last.data["from"],
+            "undoes": last.version,
+        }
+        move(job, "amend", actor=user, version=version, data=data)
+        matches = {match.slot_id: match for match in job.matches.filter(slot_id__in=last.data["before"])}
+        _empty(matches.values())
+        for slot_id, before in last.data["before"].items():
+            match = matches[slot_id]
+            match.changed_by_id, match.changed_at = before["changed_by"], timezone.now()
+            for column in ("layer_id", "layer_name", "score", "parts", "origin"):
+                setattr(match, column, before[column])
+            match.save()
+    return job
+
+
+def change_to_undo(job: Job) -> Event | None:
+    """The newest change of the matches that can be taken back; None when there is none since the review was opened."""
+    undone = set()
+    for event in job.events.filter(version__isnull=False).order_by("-version")[:MOST_UNDONE]:
+        if event.verb != "amend":
+            return None
+        if "undoes" in event.data:
+            undone.add(event.data["undoes"])
+        elif event.version not in undone:
+            return event if "before" in event.data else None
+    return None
 
 
 def choose_comp(user: User, job: Job, *, comp_id: int, version: int | None) -> Job:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib.admin import AdminSite
+from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
 from review import dashboard, history, my_queue
+from review.views import job, matching, verbs
 
 
 def pages(site: AdminSite) -> list[URLPattern]:
@@ -15,5 +19,27 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("queue/", site.admin_view(my_queue.my_queue), name="my_queue"),
         path("queue/assign/", site.admin_view(my_queue.assign_jobs), name="my_queue_assign"),
         path("history/", site.admin_view(history.history), name="history"),
-        # The review of one job (review/views.py)
+        *_job_pages(site),
     ]
+
+
+def _job_pages(site: AdminSite) -> list[URLPattern]:
+    """The pages of one job, and what can be done on them."""
+    below: list[tuple[str, str, Callable[..., HttpResponseBase]]] = [
+        ("", "job", job.job),
+        ("record/", "job_record", job.record),
+        ("matching/", "job_matching", job.matching),
+        ("matching/amend/", "job_amend", matching.amend),
+        ("matching/undo/", "job_undo", matching.undo),
+        ("matching/comp/", "job_comp", matching.choose_comp),
+        ("preview/", "job_preview", job.preview),
+        ("preview/script/", "job_script", job.script),
+        ("delivery/", "job_delivery", job.delivery),
+        ("progress/", "job_progress", job.progress),
+        ("decide/<slug:verb>/", "job_decide", verbs.decide),
+        ("comment/", "job_comment", verbs.comment),
+        ("assign/", "job_assign", verbs.assign),
+        ("priority/", "job_priority", verbs.prioritise),
+        ("warnings/<int:warning_pk>/", "job_warning", verbs.settle_warning),
+    ]
+    return [path(f"jobs/<int:pk>/{tail}", site.admin_view(view), name=name) for tail, name, view in below]
