@@ -73,7 +73,7 @@ class Supervisor:
             logger.warning("the cluster ended by itself; starting another")
             self._restart()
         elif stuck:
-            logger.warning("work is due but nothing was started for %d s; restarting the cluster", settings.STUCK_SECONDS)
+            logger.warning("due work waits and nothing was started for %d s: a new cluster", settings.STUCK_SECONDS)
             self._restart()
 
     def _is_stuck(self) -> bool:

@@ -27,7 +27,8 @@ MEDIA_TYPES = {
 def prepare(inputs: Inputs, report: Report) -> Outcome:
     """Files whose kind begins with ``released_`` are deployed; without a clean report or a reason there are none."""
     report("Filling the template", 5)
-    template = read_template(inputs)
+    fonts = read_fonts(inputs)
+    template = read_template(inputs, fonts)
     fillings = read_fillings(inputs, template)
     plan = read_relinks(inputs, template, fillings)
     report("Writing the final project", 25)
@@ -40,7 +41,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
         deployed_root=DEPLOYED_ROOT / PurePosixPath(inputs.output_name).stem,
     )
     report("Validating", 75)
-    checked = validate(final.project, installed=read_fonts(inputs).installed)
+    checked = validate(final.project, installed=fonts.installed)
     findings = (*checked.findings, *final.findings)
     released = checked.clean or bool(inputs.forced_reason)
     names = {slot_id: path.name for slot_id, path in final.images.items()}

@@ -33,7 +33,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     report("Reading the Photoshop document", 8)
     document, images = _read_document(inputs, report)
     report("Reading the After Effects project", 60)
-    template = read_template(inputs)
+    template = read_template(inputs, fonts)
     if template.project.render_comp_id is None:
         raise FormatError(inputs.project_name, "it has no composition to render.", "Use a template with a composition.")
     report("Matching layers to slots", 85)

@@ -81,7 +81,8 @@ class Album:
 
 def _render_comp(inputs: Inputs) -> tuple[Rgba, tuple[Slot, ...]]:
     """A frame of the template as it is, at the middle of its render comp, and its slots."""
-    template = read_template(inputs)
+    fonts = read_fonts(inputs)
+    template = read_template(inputs, fonts)
     comp_id = template.project.render_comp_id
     assert comp_id is not None, "ingestion refuses projects without a render comp"
     comp = template.project.composition(comp_id)
@@ -89,7 +90,7 @@ def _render_comp(inputs: Inputs) -> tuple[Rgba, tuple[Slot, ...]]:
     compositor = Compositor(
         template.opened,
         comp_id=comp_id,
-        fonts=read_fonts(inputs),
+        fonts=fonts,
         footage=drawable_footage(plan, template.project, inputs.workdir / "footage"),
     )
     return compositor.frame(comp.duration_seconds / 2), template.slots

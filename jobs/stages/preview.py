@@ -29,7 +29,8 @@ from rendering.video import PreviewVideos, write_preview_videos
 def prepare(inputs: Inputs, report: Report) -> Outcome:
     """Fills the template in memory, draws it, and films it beside the Photoshop design."""
     report("Filling the slots", 2)
-    template = read_template(inputs)
+    fonts = read_fonts(inputs)
+    template = read_template(inputs, fonts)
     comp_id = template.project.render_comp_id
     assert comp_id is not None, "ingestion refuses projects without a render comp"
     fillings = read_fillings(inputs, template)
@@ -40,7 +41,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     compositor = Compositor(
         template.opened,
         comp_id=comp_id,
-        fonts=read_fonts(inputs),
+        fonts=fonts,
         fillings=fillings,
         footage=drawable_footage(plan, template.project, inputs.workdir / "footage"),
     )

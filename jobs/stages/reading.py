@@ -33,11 +33,14 @@ def read_fonts(inputs: Inputs) -> FontLibrary:
     return FontLibrary.from_directories(inputs.font_dirs, system=inputs.system_fonts)
 
 
-def read_template(inputs: Inputs) -> Template:
-    """Raises FormatError, under the name the sheet used, when the file is no project or has nothing to render."""
+def read_template(inputs: Inputs, fonts: FontLibrary) -> Template:
+    """The template with its point texts measured in ``fonts``.
+
+    Raises FormatError, under the name the sheet used, when the file is no project or has nothing to render.
+    """
     try:
         opened = open_project(inputs.project)
-        project = describe(opened, search=inputs.search)
+        project = describe(opened, search=inputs.search, fonts=fonts)
     except FormatError as error:
         raise FormatError(inputs.project_name, error.cause, error.cure) from error
     project = replace(project, file_name=inputs.project_name)
