@@ -10,7 +10,7 @@ from typing import Any
 from jobs.stages.base import Inputs, Outcome, Produced, Report
 from jobs.stages.reading import Template, read_fonts, read_template
 from rendering.aftereffects.findings import findings_of_project
-from rendering.aftereffects.footage import resolve_footage
+from rendering.aftereffects.footage import found_footage, slot_pictures
 from rendering.errors import FormatError
 from rendering.findings import Finding
 from rendering.fonts import FontLibrary
@@ -75,17 +75,8 @@ def _read_document(inputs: Inputs, report: Report) -> tuple[Document, tuple[Laye
 
 def _slot_images(template: Template, inputs: Inputs) -> dict[str, Path]:
     """What image slots show in the template, where their file is at hand: evidence for the matching."""
-    footage = {item.id: item for item in template.project.footage}
-    sources = {(comp.id, layer.id): layer.source_id for comp in template.project.compositions for layer in comp.layers}
-    found = {}
-    for slot in template.slots:
-        item = footage.get(sources.get((slot.comp_id, slot.layer_id)) or -1)
-        if slot.kind != "image" or item is None:
-            continue
-        path = resolve_footage(item.path, project_folder=inputs.project.parent, search=inputs.search)
-        if path is not None and path.suffix.lower() == ".png":
-            found[slot.id] = path
-    return found
+    footage = found_footage(template.project, project_folder=inputs.project.parent, search=inputs.search)
+    return slot_pictures(template.project, template.slots, footage)
 
 
 def _findings(document: Document, template: Template, matching: Matching, fonts: FontLibrary) -> tuple[Finding, ...]:

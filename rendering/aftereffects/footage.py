@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from rendering.aftereffects.model import Project
+from rendering.aftereffects.slots import Slot
 
 FOOTAGE_FOLDERS = ("footage", "(Footage)")
 """Folders beside a project where its files are kept; the second is After Effects' own name ("Collect Files")."""
@@ -37,6 +40,25 @@ def resolve_footage(recorded: str, *, project_folder: Path, search: Sequence[Pat
         if _is_file_inside(normal, root):
             return normal
     return None
+
+
+def found_footage(project: Project, *, project_folder: Path, search: Sequence[Path] = ()) -> dict[int, Path]:
+    """The file of every footage item that ``resolve_footage`` finds, by item id."""
+    recorded = {item.path for item in project.footage}
+    files = {path: resolve_footage(path, project_folder=project_folder, search=search) for path in recorded}
+    return {item.id: path for item in project.footage if (path := files[item.path]) is not None}
+
+
+def slot_pictures(project: Project, slots: Sequence[Slot], footage: Mapping[int, Path]) -> dict[str, Path]:
+    """What image slots show before they are filled, by slot id: of those whose picture is a PNG in ``footage``."""
+    sources = {(comp.id, layer.id): layer.source_id for comp in project.compositions for layer in comp.layers}
+    pictures = {}
+    for slot in slots:
+        source = sources.get((slot.comp_id, slot.layer_id))
+        path = footage.get(source) if source is not None and slot.kind == "image" else None
+        if path is not None and path.suffix.lower() == ".png":
+            pictures[slot.id] = path
+    return pictures
 
 
 def _candidates(recorded: str, roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:

@@ -10,14 +10,15 @@ import py_aep
 from rendering.aftereffects.model import Layer, LayerKind
 from rendering.aftereffects.placement import place
 from rendering.aftereffects.texts import describe_text
+from rendering.fonts import FontLibrary
 
 
-def describe_layer(layer: py_aep.Layer, *, index: int) -> Layer:
-    """``index`` counts from 1 at the top."""
+def describe_layer(layer: py_aep.Layer, *, index: int, fonts: FontLibrary | None = None) -> Layer:
+    """``index`` counts from 1 at the top. Point text is measured with ``fonts``."""
     source = getattr(layer, "source", None)
     kind = kind_of(layer)
     text = describe_text(layer) if kind == "text" else None
-    placement = place(layer, kind=kind, text=text)
+    placement = place(layer, kind=kind, fonts=fonts)
     effects = list(layer.effects.properties) if layer.effects is not None else []
     return Layer(
         id=layer.id,

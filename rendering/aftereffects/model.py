@@ -46,7 +46,10 @@ class Affine(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerText:
-    """The source text at time 0 with the style of its first character. Lengths in px, colours 0..255."""
+    """The source text at time 0 with the style of its first character. Lengths in px, colours 0..255.
+
+    Scales are 1.0 for 100 percent.
+    """
 
     text: str
     font: str
@@ -57,6 +60,8 @@ class LayerText:
     fill_rgb: tuple[int, int, int] | None
     box_size_px: tuple[float, float] | None
     all_caps: bool
+    horizontal_scale: float = 1.0
+    vertical_scale: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +70,8 @@ class Layer:
 
     ``box`` is in the frame of the layer's own composition, px, at ``shown_seconds``: the moment, in the composition's
     time, at which the layer is best seen (None: it is never shown). ``to_comp`` maps the layer's own px there.
-    ``box_exact`` is False where the box of a text is estimated from its font size. ``disabled_effects`` names the
-    effects whose switch is off. ``source_size_px`` is the size of the source item (width, height).
+    ``box_exact`` is False where the box of a point text was not measured with its own font. ``disabled_effects`` names
+    the effects whose switch is off. ``source_size_px`` is the size of the source item (width, height).
     """
 
     id: int

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 
 import py_aep
 
-from rendering.aftereffects.model import Affine, LayerKind, LayerText
-from rendering.aftereffects.texts import text_document
+from rendering.aftereffects.model import Affine, LayerKind
+from rendering.aftereffects.text_boxes import estimated_text_box, measured_text_box
+from rendering.aftereffects.texts import text_at, text_document
+from rendering.fonts import FontLibrary
 from rendering.geometry import Box
 
 MOMENTS = 8
 """In how many parts the shown time of a layer with a keyframed opacity is divided to find where it is best seen."""
-
-# Mean advance and vertical extent of a Latin text face, in parts of the font size: good to about a fifth.
-_ADVANCE = 0.56
-_CAPS_ADVANCE = 0.66
-_ASCENT = 0.75
-_DESCENT = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +25,17 @@ class Placement:
     exact: bool = True
 
 
-def place(layer: py_aep.Layer, *, kind: LayerKind, text: LayerText | None) -> Placement:
-    """Layers without pixels of their own (cameras, lights, nulls, sound) have no box."""
+def place(layer: py_aep.Layer, *, kind: LayerKind, fonts: FontLibrary | None = None) -> Placement:
+    """Layers without pixels of their own (cameras, lights, nulls, sound) have no box.
+
+    Point text is measured with ``fonts``; without them its box is estimated.
+    """
     shown = _best_seen_seconds(layer)
     if not isinstance(layer, py_aep.AVLayer) or kind in ("null", "audio", "camera", "light"):
         return Placement(shown_seconds=shown, to_comp=None, box=None)
     moment = layer.in_point if shown is None else shown
     to_comp = _to_comp(layer, moment)
-    own, exact = _own_box(layer, kind, text, moment)
+    own, exact = _own_box(layer, kind, moment, fonts)
     box = to_comp.box(own) if own is not None and to_comp is not None else None
     if box is not None and not all(map(math.isfinite, box)):
         box = None
@@ -80,10 +79,13 @@ def _to_comp(layer: py_aep.AVLayer, moment: float) -> Affine | None:
     return Affine((x1 - x0) / 100, (y1 - y0) / 100, (x2 - x0) / 100, (y2 - y0) / 100, x0, y0)
 
 
-def _own_box(layer: py_aep.AVLayer, kind: LayerKind, text: LayerText | None, moment: float) -> tuple[Box | None, bool]:
+def _own_box(
+    layer: py_aep.AVLayer, kind: LayerKind, moment: float, fonts: FontLibrary | None
+) -> tuple[Box | None, bool]:
     """The box in the layer's own px, and whether it is exact."""
-    if text is not None:
-        return _text_box(layer, text, moment)
+    document = text_document(layer, seconds=moment) if kind == "text" else None
+    if document is not None:
+        return _text_box(document, fonts)
     try:
         return _source_rect(layer, moment), True
     except NotImplementedError:
@@ -98,26 +100,21 @@ def _source_rect(layer: py_aep.AVLayer, moment: float) -> Box | None:
     return Box(rect["left"], rect["top"], rect["left"] + rect["width"], rect["top"] + rect["height"])
 
 
-def _text_box(layer: py_aep.AVLayer, text: LayerText, moment: float) -> tuple[Box | None, bool]:
-    document = text_document(layer, seconds=moment)
-    if document is not None and document.box_text and document.box_text_pos and document.box_text_size:
+def _text_box(document: py_aep.TextDocument, fonts: FontLibrary | None) -> tuple[Box | None, bool]:
+    if document.box_text and document.box_text_pos and document.box_text_size:
         left, top = document.box_text_pos[:2]
         width, height = document.box_text_size[:2]
         return Box(left, top, left + width, top + height), True
+    text = text_at(document)
     if not text.text.strip():
         return None, True
-    try:
-        rect = _source_rect(layer, moment)
-    except Exception:  # py-aep measures with the machine's fonts, and fails in many ways where one is missing
-        rect = None
-    return (rect, True) if rect is not None else (estimated_text_box(text), False)
+    font = fonts.substitute(text.font) if fonts is not None else None
+    if fonts is None or font is None:
+        return estimated_text_box(text), False
+    return measured_text_box(text, font), fonts.installed(text.font) and _is_uniform(document)
 
 
-def estimated_text_box(text: LayerText) -> Box:
-    """A point text's box in its own px, from its font size alone: the first baseline lies at y 0."""
-    lines = text.text.split("\n")
-    advance = text.size_px * (_CAPS_ADVANCE if text.all_caps or text.text.isupper() else _ADVANCE)
-    width = max(len(line) * (advance + text.tracking * text.size_px / 1000) for line in lines)
-    below = (len(lines) - 1) * (text.leading_px or text.size_px * 1.2)
-    left = {"right": -width, "center": -width / 2}.get(text.justification, 0.0)
-    return Box(left, -_ASCENT * text.size_px, left + width, below + _DESCENT * text.size_px)
+def _is_uniform(document: py_aep.TextDocument) -> bool:
+    """py-aep gives None for what differs between characters."""
+    whole = document.character_range(0, -1)
+    return whole.font is not None and whole.font_size is not None

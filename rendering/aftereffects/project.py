@@ -30,6 +30,7 @@ from rendering.aftereffects.model import (
 )
 from rendering.aftereffects.render_comp import choose_render_comp
 from rendering.errors import FormatError
+from rendering.fonts import FontLibrary
 
 __all__ = [
     "Affine",
@@ -102,18 +103,28 @@ def open_project(path: Path, *, limit_bytes: int = riff.MAX_PROJECT_BYTES) -> Op
     return OpenProject(app=app, file_name=path.name, path=path)
 
 
-def read_project(path: Path, *, search: Sequence[Path] = (), limit_bytes: int = riff.MAX_PROJECT_BYTES) -> Project:
-    """Opens and describes a project. ``search`` are more folders in which its footage may lie."""
-    return describe(open_project(path, limit_bytes=limit_bytes), search=search)
+def read_project(
+    path: Path,
+    *,
+    search: Sequence[Path] = (),
+    fonts: FontLibrary | None = None,
+    limit_bytes: int = riff.MAX_PROJECT_BYTES,
+) -> Project:
+    """Opens and describes a project; see ``describe``."""
+    return describe(open_project(path, limit_bytes=limit_bytes), search=search, fonts=fonts)
 
 
-def describe(project: OpenProject, *, search: Sequence[Path] = ()) -> Project:
-    """What the project holds, as plain values. Raises FormatError where py-aep gives up on it."""
+def describe(project: OpenProject, *, search: Sequence[Path] = (), fonts: FontLibrary | None = None) -> Project:
+    """What the project holds, as plain values. ``search`` are more folders in which its footage may lie.
+
+    Boxes of point text are measured with ``fonts``: exact where the text's own font is there, with the nearest font
+    where it is not, estimated without fonts. Raises FormatError where py-aep gives up on the project.
+    """
     with foreign_input(project.file_name):
         app = project.app
-        compositions = tuple(_compositions(app.project))
+        compositions = tuple(_compositions(app.project, fonts))
         footage = tuple(_footage(app.project, project.path.absolute().parent, search))
-        fonts = tuple(sorted({use["font"].post_script_name for use in app.project.used_fonts} - {""}))
+        used_fonts = tuple(sorted({use["font"].post_script_name for use in app.project.used_fonts} - {""}))
         version = str(app.version)
     render_comp_id, reason = choose_render_comp(compositions)
     return Project(
@@ -121,7 +132,7 @@ def describe(project: OpenProject, *, search: Sequence[Path] = ()) -> Project:
         version=version,
         compositions=compositions,
         footage=footage,
-        fonts=fonts,
+        fonts=used_fonts,
         render_comp_id=render_comp_id,
         render_comp_reason=reason,
     )
@@ -165,7 +176,7 @@ def _controllers(comp: py_aep.CompItem) -> list[EssentialGraphicsController]:
         return list(comp.motion_graphics_controllers)
 
 
-def _compositions(project: py_aep.Project) -> Iterator[Composition]:
+def _compositions(project: py_aep.Project, fonts: FontLibrary | None) -> Iterator[Composition]:
     comps = list(project.compositions)
     exposed = {
         (controller.source_comp_id or comp.id, controller.source_layer_id)
@@ -174,7 +185,9 @@ def _compositions(project: py_aep.Project) -> Iterator[Composition]:
         if controller.controller_type in (_TEXT_CONTROLLER, _MEDIA_CONTROLLER) and controller.source_layer_id
     }
     for comp in comps:
-        layers = tuple(describe_layer(layer, index=number) for number, layer in enumerate(comp.layers, start=1))
+        layers = tuple(
+            describe_layer(layer, index=number, fonts=fonts) for number, layer in enumerate(comp.layers, start=1)
+        )
         yield Composition(
             id=comp.id,
             name=comp.name,

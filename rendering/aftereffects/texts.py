@@ -30,9 +30,13 @@ def text_document(layer: py_aep.Layer, *, seconds: float) -> py_aep.TextDocument
 
 
 def describe_text(layer: py_aep.Layer) -> LayerText | None:
+    """What the layer says at time 0; None where it has no source text."""
     document = text_document(layer, seconds=0.0)
-    if document is None:
-        return None
+    return None if document is None else text_at(document)
+
+
+def text_at(document: py_aep.TextDocument) -> LayerText:
+    """The text with the style of its first character."""
     size = document.box_text_size if document.box_text else None
     return LayerText(
         text=plain_text(document.text or ""),
@@ -44,6 +48,8 @@ def describe_text(layer: py_aep.Layer) -> LayerText | None:
         fill_rgb=_rgb(document.fill_color) if document.apply_fill else None,
         box_size_px=(float(size[0]), float(size[1])) if size else None,
         all_caps=bool(document.all_caps),
+        horizontal_scale=float(document.horizontal_scale or 1.0),
+        vertical_scale=float(document.vertical_scale or 1.0),
     )
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rendering.aftereffects.footage import file_name, resolve_footage
+from rendering.aftereffects.footage import file_name, found_footage, resolve_footage, slot_pictures
+from rendering.aftereffects.project import Project, read_project
+from rendering.aftereffects.slots import find_slots
+from rendering.samples import tiny_project
 
 
 @pytest.fixture
@@ -111,3 +114,23 @@ def test_nothing_outside_the_roots_is_ever_looked_at(root: Path, monkeypatch: py
 )
 def test_the_name_is_the_last_part_in_any_style(recorded: str, name: str) -> None:
     assert file_name(recorded) == name
+
+
+class TestItems:
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Project:
+        return read_project(tiny_project(tmp_path / "tiny.aep"))
+
+    def test_every_item_whose_file_is_there_is_found(self, project: Project, tmp_path: Path) -> None:
+        (item,) = project.footage
+        found = found_footage(project, project_folder=tmp_path)
+        assert found == {item.id: tmp_path.resolve() / "footage" / "tiny_photo.png"}
+        assert found_footage(project, project_folder=tmp_path / "footage" / "elsewhere") == {}
+
+    def test_the_picture_of_an_image_slot_is_known_where_it_is_a_png(self, project: Project, tmp_path: Path) -> None:
+        slots = find_slots(project)
+        (image_slot,) = (slot for slot in slots if slot.kind == "image")
+        (item,) = project.footage
+        assert slot_pictures(project, slots, {item.id: tmp_path / "a.PNG"}) == {image_slot.id: tmp_path / "a.PNG"}
+        assert slot_pictures(project, slots, {item.id: tmp_path / "a.mov"}) == {}
+        assert slot_pictures(project, slots, {}) == {}
