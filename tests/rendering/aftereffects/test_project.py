@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import random
 import struct
-import time
 from pathlib import Path
 
 import py_aep
@@ -108,12 +107,6 @@ class TestRealFiles:
         assert layers["nm.png"].box == pytest.approx((1063.75, 75.0, 1204.75, 180.0))
         assert layers["progress_bg"].box == pytest.approx((75.0, 630.0, 1000.0, 645.0), abs=0.1)
         assert layers["audio.mp3"].box is None
-
-    def test_player_card_is_read_in_good_time(self, shared_data: Path) -> None:
-        read_project(shared_data / "aepx" / "empty.aepx")
-        begun = time.perf_counter()
-        read_project(shared_data / "aepx" / "player-card.aepx")
-        assert time.perf_counter() - begun < 2  # 0.15 s on an idle machine
 
     @pytest.mark.parametrize("name", ["layer-kinds.aepx", "player-card-populated.aep"])
     def test_damaged_files_are_read_or_refused(self, shared_data: Path, tmp_path: Path, name: str) -> None:
