@@ -44,8 +44,7 @@ def job_for(verb: str, batch: Batch) -> Job:
     return job
 
 
-def use(verb: str, user: User, job: Job, version: int | None = None) -> None:
-    version = job.version if version is None else version
+def use(verb: str, user: User, job: Job, version: int | None) -> None:
     if verb == "amend":
         decisions.amend(user, job, slot_id="1:1", layer_id=5, version=version)
     elif verb == "choose_comp":
@@ -58,19 +57,17 @@ def use(verb: str, user: User, job: Job, version: int | None = None) -> None:
 
 @pytest.mark.parametrize("verb", PEOPLES_VERBS)
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_verb_is_for_those_with_its_role_in_the_jobs_team(
-    name: str, verb: str, people: People, batch: Batch
-) -> None:
+def test_a_verb_is_for_those_with_its_role_in_the_jobs_team(name: str, verb: str, people: People, batch: Batch) -> None:
     user = getattr(people, name)
     job = job_for(verb, batch)
     before = (job.stage, job.state, job.version)
     if ROLES[name] & VERBS[verb].roles:
-        use(verb, user, job)
+        use(verb, user, job, job.version)
         assert job.version > before[2]
         assert job.events.filter(verb=verb, actor=user).count() == 1
     else:
         with pytest.raises(NotAllowed):
-            use(verb, user, job)
+            use(verb, user, job, job.version)
         job.refresh_from_db()
         assert (job.stage, job.state, job.version) == before
         assert not job.events.exists()
@@ -98,12 +95,7 @@ def test_a_stale_version_changes_nothing(verb: str, people: People, batch: Batch
 def test_without_a_version_nothing_is_decided(verb: str, people: People, batch: Batch) -> None:
     job = job_for(verb, batch)
     with pytest.raises(Invalid, match="version"):
-        if verb == "amend":
-            decisions.amend(people.root, job, slot_id="1:1", layer_id=5, version=None)
-        elif verb == "choose_comp":
-            decisions.choose_comp(people.root, job, comp_id=2, version=None)
-        else:
-            decisions.decide(people.root, job, verb, reason=WORDS, target=Stage.MATCHING)
+        use(verb, people.root, job, None)
 
 
 def filled(job: Job) -> dict[str, int | None]:
