@@ -138,7 +138,7 @@ def told(events: Any) -> list[dict[str, Any]]:
 def _deed(event: Event) -> str:
     """What somebody did, without the job: the page is about one."""
     words = PAST.get(event.verb, event.verb.replace("_", " "))
-    return words.removesuffix(" of").removesuffix(" on")
+    return words.removesuffix(" of").removesuffix(" on").removesuffix(" in")
 
 
 def deciders(job: Job) -> list[User]:
