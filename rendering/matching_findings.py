@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rendering import photoshop
 from rendering.aftereffects import project as ae
 from rendering.aftereffects.slots import Slot
+from rendering.filling import covers_frame
 from rendering.findings import Finding
 from rendering.fonts import FontLibrary
 from rendering.geometry import Box
@@ -46,17 +47,17 @@ def findings_of_matching(
         if layer is None:
             findings.append(_unfilled(slot))
         elif slot.kind == "image":
-            findings.extend(_low_resolution(layer, slot, document))
+            findings.extend(_low_resolution(layer, slot, document, project))
         elif slot.id in styles and layer.text and fonts is not None:
             findings.extend(_text_findings(layer.text, slot, styles[slot.id], fonts))
     return tuple(findings)
 
 
-def enlargement(layer_box: Box, slot: Slot, *, document_size_px: tuple[int, int]) -> float:
+def enlargement(layer_box: Box, slot: Slot, *, document_size_px: tuple[int, int], in_place: bool) -> float:
     """How many times larger the layer's pixels are shown in the render comp, 1.0 for as they are; 0.0 where unknown.
 
-    Follows ``rendering.pixels.fit_image``: a source of the document's aspect shows the layer at its place in the
-    document, any other one shows it as large as it fits. A slot's box is taken for what its whole source covers.
+    Follows ``rendering.filling.fill_slots``: ``in_place`` and with a source of the document's aspect the layer shows at
+    its place in the document, otherwise as large as it fits. A slot's box is taken for what its whole source covers.
     """
     if slot.box is None or not (layer_box.width and layer_box.height and slot.box.width and slot.box.height):
         return 0.0
@@ -64,7 +65,7 @@ def enlargement(layer_box: Box, slot: Slot, *, document_size_px: tuple[int, int]
     if not all((*source, *document_size_px)):
         return 0.0
     contained = min(slot.box.width / layer_box.width, slot.box.height / layer_box.height)
-    if abs((source[0] * document_size_px[1]) / (source[1] * document_size_px[0]) - 1) > SAME_ASPECT:
+    if not in_place or abs((source[0] * document_size_px[1]) / (source[1] * document_size_px[0]) - 1) > SAME_ASPECT:
         return contained
     return min(slot.box.width / document_size_px[0], slot.box.height / document_size_px[1])
 
@@ -97,8 +98,11 @@ def _aspect_mismatch(document: photoshop.Document, project: ae.Project) -> Itera
     )
 
 
-def _low_resolution(layer: photoshop.Layer, slot: Slot, document: photoshop.Document) -> Iterator[Finding]:
-    times = enlargement(layer.box, slot, document_size_px=(document.width_px, document.height_px))
+def _low_resolution(
+    layer: photoshop.Layer, slot: Slot, document: photoshop.Document, project: ae.Project
+) -> Iterator[Finding]:
+    size_px = (document.width_px, document.height_px)
+    times = enlargement(layer.box, slot, document_size_px=size_px, in_place=covers_frame(slot, project))
     if times <= ENLARGEMENT_TOLERANCE or slot.box is None:
         return
     yield Finding(
