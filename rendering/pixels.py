@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rendering.errors import FormatError
 from rendering.geometry import Box
@@ -23,6 +23,8 @@ MAX_PIXELS = 300_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 SAME_ASPECT = 0.01
 _LIGHT, _DARK = 255, 204
+_DIM, _DIMMER = 112, 88
+_BRIGHT = 170
 _SQUARE_PX = 12
 
 
@@ -41,17 +43,28 @@ def write_rgb(rgb: Rgb, path: Path) -> None:
 
 def read_png(path: Path) -> Rgba:
     """Any PNG as RGBA; FormatError when the file is missing, is no PNG, is cut off or has over 300 million pixels."""
+    return _read(path, ("PNG",))
+
+
+def read_picture(path: Path) -> Rgba:
+    """Any PNG or JPEG as RGBA, turned as its camera says; FormatError as ``read_png``."""
+    return _read(path, ("PNG", "JPEG"))
+
+
+def _read(path: Path, formats: tuple[str, ...]) -> Rgba:
     try:
-        with Image.open(path, formats=("PNG",)) as image:
+        with Image.open(path, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise FormatError(
                     path.name, f"it has {image.width}x{image.height} px, over the limit.", "Make it smaller."
                 )
-            return np.array(image.convert("RGBA"))
+            upright = ImageOps.exif_transpose(image) if image.format == "JPEG" else image
+            return np.array(upright.convert("RGBA"))
     except FileNotFoundError as error:
         raise FormatError(path.name, "there is no such file.") from error
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise FormatError(path.name, f"it cannot be read as a PNG ({error}).", "Export it again.") from error
+        cause = f"it cannot be read as a {' or '.join(formats)} ({error})."
+        raise FormatError(path.name, cause, "Export it again.") from error
 
 
 def scaled(rgba: Rgba, *, size_px: tuple[int, int]) -> Rgba:
@@ -69,10 +82,11 @@ def thumbnail(rgba: Rgba, *, max_px: int) -> Rgba:
 
 
 def over_checkerboard(rgba: Rgba) -> Rgb:
-    """On the light and dark squares that stand for transparency."""
+    """On the light and dark squares that stand for transparency; on darker ones where the picture itself is bright."""
     height_px, width_px = rgba.shape[:2]
+    light, dark = (_LIGHT, _DARK) if _luminance(rgba) < _BRIGHT else (_DIM, _DIMMER)
     rows, columns = np.arange(height_px) // _SQUARE_PX, np.arange(width_px) // _SQUARE_PX
-    board = np.where((rows[:, None] + columns[None, :]) % 2 == 0, _LIGHT, _DARK).astype(np.uint8)
+    board = np.where((rows[:, None] + columns[None, :]) % 2 == 0, light, dark).astype(np.uint8)
     return _over(rgba, np.repeat(board[..., None], 3, axis=2))
 
 
@@ -164,6 +178,16 @@ def _pasted(image: Rgba, canvas: Rgba, corner_px: tuple[int, int]) -> Rgba:
     left, top = corner_px
     canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
     return canvas
+
+
+def _luminance(rgba: Rgba) -> float:
+    """The mean luminance of what is not transparent, 0..255; 0 of nothing."""
+    alpha = rgba[..., 3].astype(np.float64)
+    weight = float(alpha.sum())
+    if not weight:
+        return 0.0
+    luma = rgba[..., :3].astype(np.float64) @ np.array([0.2126, 0.7152, 0.0722])
+    return float((luma * alpha).sum() / weight)
 
 
 def _over(rgba: Rgba, backdrop: Rgb) -> Rgb:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jobs.stages.base import Inputs, Outcome, Produced, Report
 from jobs.stages.preview import write_script
-from jobs.stages.reading import read_fillings, read_fonts, read_relinks, read_template
+from jobs.stages.reading import read_design, read_fillings, read_fonts, read_relinks, read_template
 from rendering.aftereffects.populate import FinalProject, write_final_project
+from rendering.aftereffects.stills import safe_stem
 from rendering.findings import Finding
 from rendering.validation import validate
 
@@ -47,6 +48,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     names = {slot_id: path.name for slot_id, path in final.images.items()}
     script = write_script(template.project, fillings, names, inputs.workdir / "populate.jsx")
     report_file = _write_report(inputs, findings, clean=checked.clean)
+    additional = _additional_layers(inputs)
     report("Storing", 95)
     return Outcome(
         result={
@@ -55,7 +57,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
             "forced_reason": inputs.forced_reason,
             "fonts": list(final.project.fonts),
         },
-        files=_files(final, script, report_file, released=released),
+        files=_files(final, script, report_file, additional, released=released),
         findings=tuple(finding.as_json() for finding in findings),
         metrics={"footage_files": len(final.footage)},
         faults=not released,
@@ -75,7 +77,21 @@ def _write_report(inputs: Inputs, findings: Sequence[Finding], *, clean: bool) -
     return target
 
 
-def _files(final: FinalProject, script: Produced, report_file: Path, *, released: bool) -> tuple[Produced, ...]:
+def _additional_layers(inputs: Inputs) -> dict[str, Path]:
+    """The pictures of the layers that fill no slot, by a file name of their own: they go along, unplaced."""
+    document, images = read_design(inputs)
+    names = {layer.layer_id: layer.name for layer in document.layers}
+    used = {match["layer_id"] for match in inputs.matches}
+    return {
+        f"{safe_stem(names[image.layer_id])}-{image.layer_id}.png": image.path
+        for image in images
+        if image.layer_id not in used
+    }
+
+
+def _files(
+    final: FinalProject, script: Produced, report_file: Path, additional: Mapping[str, Path], *, released: bool
+) -> tuple[Produced, ...]:
     prefix = "released" if released else "final"
     return (
         _produced(f"{prefix}_project", final.aep.name, final.aep),
@@ -83,6 +99,7 @@ def _files(final: FinalProject, script: Produced, report_file: Path, *, released
         Produced(kind=f"{prefix}_script", name=script.name, path=script.path, media_type=script.media_type),
         Produced(kind=f"{prefix}_report", name="report.json", path=report_file, media_type="application/json"),
         *(_produced(f"{prefix}_footage", f"footage/{path.name}", path) for path in final.footage),
+        *(_produced(f"{prefix}_additional", f"additional/{name}", path) for name, path in additional.items()),
     )
 
 

@@ -84,6 +84,18 @@ def test_a_job_goes_from_its_sheet_to_the_output_storage(real_job, settings):
     assert not list(Path(settings.WORK_DIR).glob("*"))
 
 
+def test_layers_without_a_slot_go_along(real_job):
+    move(real_job, "start")
+    work_until_idle()
+    kept = real_job.matches.get(slot_kind="image")
+    real_job.matches.filter(pk=kept.pk).update(layer_id=None, layer_name="")
+    approve(real_job, "approve_matches")
+    work_until_idle()
+    approve(real_job, "approve_preview")
+    work_until_idle()
+    assert f"additional/photo-{kept.layer_id}.png" in set(real_job.assets.values_list("name", flat=True))
+
+
 def test_the_same_sources_are_stored_once(real_job, batch):
     other = make_job(batch, psd_path="designs/a.psd", project_path="designs/a.aep")
     for job in (real_job, other):

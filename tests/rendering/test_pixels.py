@@ -160,6 +160,12 @@ def test_a_canvas_that_cannot_be_is_refused(size):
         fit_image(filled(2, 2), size_px=size, placement=None, document_size_px=None)
 
 
+def test_bright_pictures_stand_on_a_darker_board():
+    board = over_checkerboard(np.pad(filled(4, 4, (255, 255, 255, 255)), ((0, 30), (0, 30), (0, 0))))
+    assert board[20:, 20:].max() < 128
+    assert (board[:4, :4] == 255).all()
+
+
 def test_two_images_stand_side_by_side_in_cells_of_one_size():
     pair = side_by_side(filled(10, 20), filled(600, 3), cell_px=(30, 40), gap_px=5)
     assert pair.shape == (40, 30 + 5 + 30, 3)
