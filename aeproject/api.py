@@ -1,11 +1,64 @@
-"""The API's root."""
+"""The root of the API: every address below ``/api/``, and how errors are answered. ``docs/api.md`` is its guide."""
+
+from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
+from django.urls import URLPattern, URLResolver, path, re_path
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.exceptions import ParseError, PermissionDenied
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
 from rest_framework.views import exception_handler as drf_exception_handler
 
-urlpatterns: list[Any] = []
+from aeproject.api_views import Dashboard, Me, NotThere, ObtainToken, TeamDoor
+from batches.api import AssetDoor, BatchDoor, UploadDoor
+from jobs.errors import Conflict, Invalid, NotAllowed
+from review.api import EventDoor, JobDoor, WarningDoor
+
+app_name = "api"
+
+router = SimpleRouter()
+router.register("uploads", UploadDoor, basename="upload")
+router.register("batches", BatchDoor, basename="batch")
+router.register("jobs", JobDoor, basename="job")
+router.register("warnings", WarningDoor, basename="warning")
+router.register("events", EventDoor, basename="event")
+router.register("assets", AssetDoor, basename="asset")
+router.register("teams", TeamDoor, basename="team")
+
+schema = extend_schema(exclude=True)(SpectacularAPIView)
+members: dict[str, Any] = {"permission_classes": [IsAuthenticated]}
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *router.urls,
+    path(
+        "uploads/<str:pk>/bad-rows.csv",
+        UploadDoor.as_view({"get": "bad_rows"}, pagination_class=None),
+        name="upload-bad-rows",
+    ),
+    path("me/", Me.as_view(), name="me"),
+    path("dashboard/", Dashboard.as_view(), name="dashboard"),
+    path("token/", ObtainToken.as_view(), name="token"),
+    path("schema/", schema.as_view(**members), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **members), name="docs"),
+    re_path("", NotThere.as_view(), name="nothing"),
+]
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Any:
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """One answer per kind of error: 400 names the field, 409 tells the present state, 403 the role that is missing."""
+    match error:
+        case Conflict():
+            body = {"detail": str(error), "state": error.state, "allowed": list(error.allowed)}
+            return Response({**body, **context["view"].at_conflict()}, status=409)
+        case Invalid():
+            return Response({error.field or "non_field_errors": [str(error)]}, status=400)
+        case NotAllowed():
+            return drf_exception_handler(PermissionDenied(str(error)), context)
+        case SuspiciousOperation():
+            return drf_exception_handler(ParseError(str(error)), context)
     return drf_exception_handler(error, context)

@@ -1,0 +1,202 @@
+"""The parts of the API that look across both front doors, and the way in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Count
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.authtoken.serializers import AuthTokenSerializer
+from rest_framework.authtoken.views import ObtainAuthToken
+from rest_framework.exceptions import NotFound
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
+
+from batches.models import Batch
+from batches.rollup import BATCH_STATES, state_expression
+from jobs.api import BoundedJSONParser, Door, OneAnswer, StageField, answers, person
+from jobs.models import Job, StageRun, Team
+from jobs.states import PUBLIC_STATES, Stage, State, public_state
+from jobs.teams import PEOPLE_ROLES
+from review.serializers import RunningSerializer
+from review.waiting import roles_by_team, waiting_for
+
+MOST_RUNNING = 50
+
+
+class Address(APIView):
+    """One address that is no set of records."""
+
+    parser_classes = [BoundedJSONParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = OneAnswer
+    metadata_class = None
+
+
+class TeamSerializer(serializers.ModelSerializer[Team]):
+    """A team, with your roles in it. The context holds the ``roles`` by team."""
+
+    roles = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Team
+        fields = ("id", "name", "slug", "roles")
+        read_only_fields = fields
+
+    def get_roles(self, team: Team) -> list[str]:
+        held = self.context["roles"].get(team.pk, frozenset())
+        return [role.value for role in PEOPLE_ROLES if role in held]
+
+
+class TeamDoor(Door[Team]):
+    """Your teams."""
+
+    queryset = Team.objects.none()
+    serializer_class = TeamSerializer
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "roles": roles_by_team(person(self.request))}
+
+    @extend_schema(summary="Your teams", responses=answers({200: TeamSerializer(many=True)}))
+    def list(self, request: Request) -> Response:
+        return self.page_of(Team.objects.visible_to(request.user), TeamSerializer)
+
+
+class MeSerializer(serializers.ModelSerializer[User]):
+    name = serializers.CharField(source="get_full_name", read_only=True)
+    teams = TeamSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = User
+        fields = ("username", "name", "email", "is_superuser", "teams")
+        read_only_fields = fields
+
+
+class Me(Address):
+    @extend_schema(summary="Who you are", responses=answers({200: MeSerializer}))
+    def get(self, request: Request) -> Response:
+        user = person(request)
+        user.teams = Team.objects.visible_to(user)  # type: ignore[attr-defined]
+        return Response(MeSerializer(user, context={"roles": roles_by_team(user)}).data)
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
+class StageFiguresSerializer(serializers.Serializer[Any]):
+    stage = StageField()
+    name = serializers.CharField()
+    total = serializers.IntegerField()
+    states = serializers.DictField(child=serializers.IntegerField(), help_text="Jobs by public state.")
+
+
+class DashboardSerializer(serializers.Serializer[Any]):
+    total = serializers.IntegerField()
+    states = serializers.DictField(child=serializers.IntegerField(), help_text="Jobs by public state.")
+    stages = StageFiguresSerializer(many=True)
+    needs_me = serializers.IntegerField(help_text="Jobs that wait for one of your roles.")
+    assigned_to_me = serializers.IntegerField(help_text="Of these, those that you were asked to look after.")
+    queued = serializers.IntegerField()
+    running = RunningSerializer(many=True, help_text=f"The first {MOST_RUNNING}.")
+    batches = serializers.DictField(child=serializers.IntegerField(), help_text="Batches by state.")
+
+
+class Dashboard(Address):
+    @extend_schema(summary="Figures", responses=answers({200: DashboardSerializer}))
+    def get(self, request: Request) -> Response:
+        """Jobs by stage and state, what needs you, what runs, batches by state."""
+        user = person(request)
+        stages = _stages(user)
+        waiting = waiting_for(user).order_by()
+        runs = StageRun.objects.visible_to(user)
+        running = runs.filter(state=StageRun.RUNNING).select_related("job").defer("result", "metrics", "error")
+        batches = Batch.objects.visible_to(user).with_counts().annotate(derived_state=state_expression()).order_by()
+        found = Counter(batches.values_list("derived_state", flat=True))
+        figures = {
+            "total": sum(stage["total"] for stage in stages),
+            "states": {name: sum(stage["states"][name] for stage in stages) for name in PUBLIC_STATES},
+            "stages": stages,
+            "needs_me": waiting.count(),
+            "assigned_to_me": waiting.filter(assignee=user).count(),
+            "queued": runs.filter(state=StageRun.QUEUED).count(),
+            "running": running.order_by("started_at", "id")[:MOST_RUNNING],
+            "batches": {state: found.get(state, 0) for state in BATCH_STATES},
+        }
+        return Response(DashboardSerializer(figures).data)
+
+
+def _stages(user: User) -> list[dict[str, Any]]:
+    counted: Counter[tuple[Stage, str]] = Counter()
+    rows = Job.objects.visible_to(user).order_by().values_list("stage", "state")
+    for stage, state, jobs in rows.annotate(jobs=Count("pk")):
+        counted[Stage(stage), public_state(Stage(stage), State(state))] += jobs
+    return [
+        {
+            "stage": stage,
+            "name": stage.label,
+            "total": sum(jobs for (at, _), jobs in counted.items() if at == stage),
+            "states": {name: counted[stage, name] for name in PUBLIC_STATES},
+        }
+        for stage in Stage
+    ]
+
+
+# The way in -----------------------------------------------------------------------------------------------------------
+class TokenByAddress(SimpleRateThrottle):
+    """So many attempts from one address."""
+
+    scope = "token_address"
+    rate = "60/min"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+
+
+class TokenByAccount(SimpleRateThrottle):
+    """So many attempts at one account, wherever they come from: addresses are easy to change."""
+
+    scope = "token_account"
+    rate = "10/min"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        name = request.data.get("username") if isinstance(request.data, dict) else None
+        if not isinstance(name, str):
+            return None
+        ident = hashlib.sha256(name.casefold().encode("utf-8", "replace")).hexdigest()
+        return self.cache_format % {"scope": self.scope, "ident": ident}
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    token = serializers.CharField()
+
+
+class ObtainToken(ObtainAuthToken):
+    parser_classes = [BoundedJSONParser]
+    content_negotiation_class = OneAnswer
+    authentication_classes = []
+    throttle_classes = [TokenByAddress, TokenByAccount]
+    metadata_class = None
+
+    @extend_schema(
+        summary="A token for a username and a password",
+        request=AuthTokenSerializer,
+        responses={code: answer for code, answer in answers({200: TokenSerializer}, 400).items() if code != 401},
+    )
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Send it as ``Authorization: Token ...`` with every other request."""
+        return super().post(request, *args, **kwargs)
+
+
+@extend_schema(exclude=True)
+class NotThere(Address):
+    """Every other address below ``/api/``, so that a wrong one is answered in JSON."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        slash = "" if request.path.endswith("/") else " Addresses end with a slash."
+        raise NotFound(f"There is nothing at {request.path[:200]}.{slash}")

@@ -1,0 +1,194 @@
+"""The API of stage 0: uploads with their preview, batches, and the files that may be downloaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from batches import actions
+from batches.downloads import asset_download
+from batches.intake import opening
+from batches.models import Batch, BatchQuerySet, Upload
+from batches.rollup import BATCH_STATES
+from batches.serializers import (
+    CHOICE_GOOD,
+    UPLOAD_STATES,
+    BatchConflictSerializer,
+    BatchSerializer,
+    CommitSerializer,
+    NewUploadSerializer,
+    StartedSerializer,
+    StartSerializer,
+    UploadSerializer,
+)
+from jobs.api import Door, answers, checked, person, record_id
+from jobs.api_filters import MomentFilter, StableOrdering, TextFilter
+from jobs.models import Asset, Job, Team
+
+CSV = {(200, "text/csv"): OpenApiTypes.STR}
+BATCH_CONFLICT = {409: OpenApiResponse(BatchConflictSerializer, description="No job is waiting for its start.")}
+ONLY_BAD = OpenApiParameter("only", str, enum=["bad"], description="bad: the rows with errors alone.")
+
+
+@extend_schema_view(
+    retrieve=extend_schema(
+        summary="Preview of an upload", parameters=[ONLY_BAD], responses=answers({200: UploadSerializer}, 400, 404)
+    )
+)
+class UploadDoor(RetrieveModelMixin, Door[Upload]):
+    """Sheets on their way to a batch: upload, preview, commit."""
+
+    queryset = Upload.objects.none()
+    serializer_class = UploadSerializer
+
+    def get_queryset(self) -> QuerySet[Upload]:
+        uploads = Upload.objects.visible_to(self.request.user)
+        return uploads.select_related("team", "sheet", "batch").prefetch_related("files")
+
+    def at_conflict(self) -> dict[str, Any]:
+        upload = Upload.objects.filter(pk=record_id(self.kwargs["pk"])).first()
+        if upload is None:
+            return {"state": "discarded", "allowed": []}
+        committed = upload.committed_at is not None
+        return {"state": UPLOAD_STATES[committed], "allowed": [] if committed else ["check", "commit", "discard"]}
+
+    @extend_schema(
+        summary="Upload a sheet and preview it",
+        request={"multipart/form-data": NewUploadSerializer},
+        responses=answers({201: UploadSerializer}, 400, 403, 404),
+    )
+    def create(self, request: Request) -> Response:
+        data = checked(NewUploadSerializer, request)
+        team = get_object_or_404(Team.objects.visible_to(request.user), slug=data["team"])
+        files = [(file.name or "", file) for file in data.get("files", [])]
+        if sheet := data.get("sheet"):
+            upload = opening.preview_upload(person(request), team, sheet_name=sheet.name, sheet_file=sheet, files=files)
+        else:
+            upload = opening.preview_files(person(request), team, files=files)
+        return Response(self.get_serializer(upload).data, status=201)
+
+    @extend_schema(summary="Discard an upload", responses=answers({204: None}, 400, 403, 404, 409))
+    def destroy(self, request: Request, pk: str) -> Response:
+        opening.discard(person(request), self.get_object())
+        return Response(status=204)
+
+    @extend_schema(
+        summary="Judge the rows anew", request=None, responses=answers({200: UploadSerializer}, 400, 403, 404, 409)
+    )
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, pk: str) -> Response:
+        """For when files were put into the asset roots, or jobs were opened, since the preview."""
+        upload = opening.check_again(person(request), self.get_object())
+        return Response(self.get_serializer(upload).data)
+
+    @extend_schema(
+        summary="Open a batch of the rows",
+        request=CommitSerializer,
+        responses=answers({201: BatchSerializer}, 400, 403, 404, 409, 413),
+    )
+    @action(detail=True, methods=["post"])
+    def commit(self, request: Request, pk: str) -> Response:
+        upload = self.get_object()
+        data = checked(CommitSerializer, request)
+        commit = opening.commit_good_rows if data["rows"] == CHOICE_GOOD else opening.commit_all
+        batch = commit(person(request), upload, name=data["name"])
+        counted = Batch.objects.with_counts().select_related("team", "created_by").get(pk=batch.pk)
+        return Response(BatchSerializer(counted, context=self.get_serializer_context()).data, status=201)
+
+    @extend_schema(summary="The rows with errors, as CSV", responses=answers(CSV, 400, 404))
+    def bad_rows(self, request: Request, pk: str) -> HttpResponse:
+        """The sheet's own columns and one more, ``error``: correct it and send it again."""
+        upload = self.get_object()
+        name = f"{upload.sheet.name.rpartition('.')[0] or upload.sheet.name} - rows with errors.csv"
+        disposition = content_disposition_header(as_attachment=True, filename=name) or "attachment"
+        data = opening.bad_rows_csv(upload)
+        return HttpResponse(data, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition})
+
+    def get_parsers(self) -> Any:
+        asked = getattr(self, "action_map", None) or {}
+        return [MultiPartParser()] if "create" in asked.values() else super().get_parsers()
+
+
+class BatchFilters(django_filters.FilterSet):  # type: ignore[misc]
+    team = TextFilter("team__slug", help_text="The team's slug.")
+    state = django_filters.ChoiceFilter(choices=[(name, name) for name in BATCH_STATES], method="in_state")
+    client = TextFilter(method="of_client", help_text="A client that one of the jobs has.")
+    search = TextFilter(method="with_words", help_text="Finds text in name, job_id, output_name.")
+    created_after = MomentFilter("created_at", lookup_expr="gte")
+    created_before = MomentFilter("created_at", lookup_expr="lt")
+    ordering = StableOrdering(fields=["created_at", "name", "id"])
+
+    def in_state(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
+        return batches.in_state(value)
+
+    def of_client(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
+        return batches.filter(Exists(Job.objects.filter(batch=OuterRef("pk"), client_name=value)))
+
+    def with_words(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
+        named = Q(job_id__icontains=value) | Q(output_name__icontains=value)
+        inside = Job.objects.filter(batch=OuterRef("pk")).filter(named)
+        return batches.filter(Q(name__icontains=value) | Exists(inside))
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Batches", responses=answers({200: BatchSerializer(many=True)}, 400)),
+    retrieve=extend_schema(summary="A batch", responses=answers({200: BatchSerializer}, 400, 404)),
+)
+class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
+    """Batches, their states and counts derived from their jobs."""
+
+    queryset = Batch.objects.none()
+    serializer_class = BatchSerializer
+    filterset_class = BatchFilters
+
+    def get_queryset(self) -> BatchQuerySet:
+        batches: BatchQuerySet = Batch.objects.visible_to(self.request.user)
+        return batches.with_counts().select_related("team", "created_by")
+
+    def at_conflict(self) -> dict[str, Any]:
+        batch = self.get_object()
+        verbs = ["start"] if batch.counts["pending"] else []
+        return {"state": batch.state, "allowed": verbs, "batch": self.get_serializer(batch).data}
+
+    @extend_schema(
+        summary="Start ingestion",
+        request=StartSerializer,
+        responses=answers({200: StartedSerializer, **BATCH_CONFLICT}, 400, 403, 404, 413),
+    )
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def start(self, request: Request, pk: str) -> Response:
+        """Queues all pending jobs, or the ``first`` so many in the order of the sheet."""
+        batch = self.get_object()
+        started = actions.start(person(request), batch, first=checked(StartSerializer, request).get("first"))
+        return Response({"started": started, "batch": self.get_serializer(self.get_object()).data})
+
+
+class AssetDoor(Door[Asset]):
+    """Files of jobs."""
+
+    queryset = Asset.objects.none()
+
+    def get_queryset(self) -> QuerySet[Asset]:
+        return Asset.objects.visible_to(self.request.user)
+
+    @extend_schema(
+        summary="Download a file",
+        description="Takes ranges (206, 416) and If-None-Match (304).",
+        responses=answers({(200, "application/octet-stream"): OpenApiTypes.BINARY}, 400, 404),
+    )
+    @action(detail=True, pagination_class=None)
+    def download(self, request: Request, pk: str) -> HttpResponseBase:
+        # The pages' door: it looks the person up on Django's request, where authentication has put them.
+        return asset_download(request._request, record_id(pk))

@@ -1,0 +1,241 @@
+"""What the parts of the API have in common: how they read requests, cut pages, name choices and document errors.
+
+As ``jobs/admin.py`` for the admin site. The addresses are put together in ``aeproject/api.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, TypeVar
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from jobs.models import PRIORITIES
+from jobs.states import PUBLIC_STATES, Stage
+
+M = TypeVar("M", bound=models.Model)
+MOST_ID = 2**63 - 1
+MOST_VERSION = 2**31 - 1
+MOST_WORDS_CHARACTERS = 10_000
+STAGE_NAMES = {stage.name.lower(): stage for stage in Stage}
+
+
+# Requests -------------------------------------------------------------------------------------------------------------
+class TooLarge(APIException):
+    status_code = 413
+    default_detail = "The body is too large."
+    default_code = "too_large"
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON of a size that a decision can have. Depth is bounded by the decoder, whose refusal becomes a 400."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        length = str(parser_context["request"].META.get("CONTENT_LENGTH") or 0)
+        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("JSON parse error - nested too deeply.") from None
+
+
+class OneAnswer(BaseContentNegotiation):
+    """Every address has one kind of answer, whatever ``Accept`` says: a download is not JSON, and no 406 is needed."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return next((parser for parser in parsers if request.content_type.lower().startswith(parser.media_type)), None)
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
+
+
+class Pages(PageNumberPagination):
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+
+def person(request: HttpRequest | Request) -> User:
+    """The person who asks. Nobody else gets past the permission check."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def record_id(text: str) -> int:
+    """The number in an address. Raises a ValidationError for what cannot be the number of a record."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= MOST_ID):
+        raise ValidationError({"id": [f"“{text[:20]}” is not the number of a record."]})
+    return int(text)
+
+
+class Door(GenericViewSet[M]):
+    """A set of addresses on records of the person's teams. ``get_queryset`` starts from ``visible_to``."""
+
+    parser_classes = [BoundedJSONParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = OneAnswer
+    pagination_class = Pages
+    metadata_class = None
+
+    def get_object(self) -> M:
+        """The record of the address; the filters of lists have no say here."""
+        return get_object_or_404(self.get_queryset(), pk=record_id(self.kwargs["pk"]))
+
+    def page_of(self, rows: models.QuerySet[Any], serializer: type[serializers.BaseSerializer[Any]]) -> Response:
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(serializer(page, many=True, context=self.get_serializer_context()).data)
+
+    def at_conflict(self) -> dict[str, Any]:
+        """What a conflict tells beside its words: the present state, and what is possible in it."""
+        return {}
+
+
+def checked(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The body, read by the serializer. Raises a ValidationError that names the fields."""
+    body = serializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    data: dict[str, Any] = body.validated_data
+    return data
+
+
+# Fields ---------------------------------------------------------------------------------------------------------------
+class NamedChoice(serializers.ChoiceField):
+    """A choice that is one named schema wherever it occurs."""
+
+    component = ""
+
+    def __init__(self, choices: Iterable[str], *, component: str, **options: Any) -> None:
+        self.component = component
+        super().__init__(list(choices), **options)
+
+
+class NamedChoiceSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = NamedChoice
+    match_subclasses = True
+
+    def get_name(self) -> str:
+        return str(self.target.component)
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.target.choices)}
+
+
+class StateField(NamedChoice):
+    """The public state of a job."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(PUBLIC_STATES, component="JobState", **options)
+
+
+class PriorityField(NamedChoice):
+    """A priority by its name; inside it is a rank."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(PRIORITIES, component="Priority", **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return PRIORITIES[super().to_internal_value(data)]
+
+
+class StageField(serializers.Field[Stage, Any, int, Any]):
+    """A stage: shown as its number, taken as its number or its name."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "stage": f"A stage is a number from 1 to 4, or one of {', '.join(STAGE_NAMES)}."
+    }
+
+    def to_representation(self, value: int) -> int:
+        return int(value)
+
+    def to_internal_value(self, data: Any) -> Stage:
+        stage = stage_of(data)
+        if stage is None:
+            self.fail("stage")
+        return stage
+
+
+class StageFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = StageField
+
+    def get_name(self) -> str:
+        return "Stage"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        described = ", ".join(f"{stage.value} {name}" for name, stage in STAGE_NAMES.items())
+        return {"type": "integer", "enum": [stage.value for stage in Stage], "description": described}
+
+
+def stage_of(data: Any) -> Stage | None:
+    """A stage by its number or its name, as number or text; None for anything else."""
+    text = str(data).lower() if isinstance(data, str | int) and not isinstance(data, bool) else ""
+    numbered = {str(stage.value): stage for stage in Stage}
+    return STAGE_NAMES.get(text) or numbered.get(text)
+
+
+def version_field(*, required: bool) -> serializers.IntegerField:
+    return serializers.IntegerField(
+        min_value=0, max_value=MOST_VERSION, required=required, help_text="The version of the job that you saw."
+    )
+
+
+def words_field(**options: Any) -> serializers.CharField:
+    return serializers.CharField(max_length=MOST_WORDS_CHARACTERS, **options)
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+class ProblemSerializer(serializers.Serializer[Any]):
+    detail = serializers.CharField()
+
+
+class ConflictSerializer(serializers.Serializer[Any]):
+    """Nothing happened: the record is not, or no longer, where the verb expects it."""
+
+    detail = serializers.CharField()
+    state = serializers.CharField(help_text="The state it is in now.")
+    allowed = serializers.ListField(child=serializers.CharField(), help_text="What you may do with it now.")
+
+
+FIELD_PROBLEMS = {
+    "type": "object",
+    "additionalProperties": {
+        "oneOf": [
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "string"},
+            {"type": "object", "additionalProperties": {}},
+        ]
+    },
+    "examples": [{"reason": ["Reject needs a reason."]}],
+}
+PROBLEMS: dict[int, Any] = {
+    400: OpenApiResponse(FIELD_PROBLEMS, description="What is wrong, by the name of the field."),
+    401: OpenApiResponse(ProblemSerializer, description="No credentials, or wrong ones."),
+    403: OpenApiResponse(ProblemSerializer, description="The role is missing."),
+    404: OpenApiResponse(ProblemSerializer, description="It does not exist, or belongs to another team."),
+    409: OpenApiResponse(ConflictSerializer, description="Not possible now; nothing happened."),
+    413: OpenApiResponse(ProblemSerializer, description="The body is too large."),
+    429: OpenApiResponse(ProblemSerializer, description="Too many requests: wait as long as Retry-After says."),
+}
+
+
+def answers(success: dict[Any, Any], *problems: int) -> dict[Any, Any]:
+    """The documented answers of an operation: its own, the problems named, and those that every operation has."""
+    return {**success, **{status: PROBLEMS[status] for status in sorted({*problems, 401, 429})}}
