@@ -1,17 +1,23 @@
-"""What we read from a file, as JSON. The keys are stable and documented in docs/formats.md."""
+"""What we read from a file, as JSON. The keys are stable and documented in docs/formats.md.
+
+Values go by name, as people and scripts know them; their ids stand beside them, since names repeat.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rendering.aftereffects.model import Composition, Project
 from rendering.aftereffects.slots import Slot
 from rendering.findings import Finding
 from rendering.geometry import Box
-from rendering.matching import Match, Matching
-from rendering.photoshop import Document, Layer, TextRun
+
+if TYPE_CHECKING:
+    # They bring SciPy and psd-tools along, half of the time that a look at a project takes.
+    from rendering.matching import Match, Matching
+    from rendering.photoshop import Document, Layer
 
 TEXT_KINDS = frozenset({"type"})
 IMAGE_KINDS = frozenset({"pixel", "smart_object", "shape", "fill"})
@@ -60,7 +66,7 @@ def document_json(document: Document, *, installed: Installed, findings: Sequenc
         "height": document.height_px,
         "color_mode": document.color_mode,
         "depth": document.depth_bits,
-        "layers": [layer_json(layer) for layer in document.layers],
+        "layers": [{"id": layer.layer_id, **layer_json(layer)} for layer in document.layers],
         "fonts": [{"name": name, "installed": installed(name)} for name in fonts],
         "findings": [finding.as_json() for finding in findings],
     }
@@ -86,6 +92,7 @@ def composition_json(comp: Composition) -> dict[str, Any]:
                 "enabled": layer.enabled,
                 "font": layer.text.font if layer.text else None,
                 "box": box_json(layer.box),
+                "box_exact": layer.box_exact,
                 "effects": list(layer.effects),
                 "expressions": list(layer.expressions),
             }
@@ -119,6 +126,12 @@ def render_comp_json(project: Project) -> dict[str, Any] | None:
     return {"id": comp.id, "name": comp.name, "reason": project.render_comp_reason}
 
 
+def render_comp_keys(project: Project) -> dict[str, Any]:
+    """The render comp by name; all three are null when there is none."""
+    comp = render_comp_json(project) or {"id": None, "name": None, "reason": None}
+    return {"render_comp": comp["name"], "render_comp_id": comp["id"], "render_comp_reason": comp["reason"]}
+
+
 def footage_json(project: Project) -> list[dict[str, Any]]:
     """One entry a file; a file that several items show is found when all of them resolve."""
     files: dict[str, dict[str, Any]] = {}
@@ -138,7 +151,7 @@ def project_json(
         "name": project.file_name,
         "version": project.version,
         "compositions": [composition_json(comp) for comp in project.compositions],
-        "render_comp": render_comp_json(project),
+        **render_comp_keys(project),
         "slots": [slot_json(slot) for slot in slots],
         "fonts": [{"name": name, "installed": installed(name)} for name in project.fonts],
         "footage": footage_json(project),
@@ -147,27 +160,43 @@ def project_json(
 
 
 def match_json(match: Match) -> dict[str, Any]:
+    runner_up = match.runner_up
     return {
-        "psd_layer": {"id": match.layer_id, "name": match.layer_name},
-        "slot": {"id": match.slot_id, "name": match.slot_name},
+        "psd_layer": match.layer_name,
+        "psd_layer_id": match.layer_id,
+        "slot": match.slot_name,
+        "slot_id": match.slot_id,
         "score": match.score,
         "parts": match.parts,
-        "runner_up": asdict(match.runner_up) if match.runner_up else None,
+        "runner_up": {
+            "psd_layer": runner_up.layer_name,
+            "psd_layer_id": runner_up.layer_id,
+            "score": runner_up.score,
+        }
+        if runner_up
+        else None,
     }
 
 
-def matching_json(matching: Matching, *, document: Document, slots: Sequence[Slot]) -> dict[str, Any]:
+def matching_json(
+    matching: Matching, *, document: Document, slots: Sequence[Slot], findings: Sequence[Finding]
+) -> dict[str, Any]:
     names = {layer.layer_id: layer.name for layer in document.layers}
     slot_names = {slot.id: slot.name for slot in slots}
     return {
         "matches": [match_json(match) for match in matching.matches],
-        "kept": [{"id": layer_id, "name": names.get(layer_id, "")} for layer_id in matching.kept],
-        "unfilled": [{"id": slot_id, "name": slot_names.get(slot_id, "")} for slot_id in matching.unfilled],
+        "kept": [names[layer_id] for layer_id in matching.kept],
+        "kept_ids": list(matching.kept),
+        "unfilled": [slot_names[slot_id] for slot_id in matching.unfilled],
+        "unfilled_ids": list(matching.unfilled),
+        "findings": [finding.as_json() for finding in findings],
     }
 
 
 def document_of_json(data: dict[str, Any], layers: Sequence[dict[str, Any]]) -> Document:
     """The document that ``layer_json`` described, so that a later stage need not open the PSD again."""
+    from rendering.photoshop import Document
+
     return Document(
         file_name=data["name"],
         width_px=data["width_px"],
@@ -179,6 +208,8 @@ def document_of_json(data: dict[str, Any], layers: Sequence[dict[str, Any]]) -> 
 
 
 def _layer_of_json(data: dict[str, Any]) -> Layer:
+    from rendering.photoshop import Layer, TextRun
+
     runs = tuple(
         TextRun(**{**run, "color_rgb": tuple(run["color_rgb"]) if run["color_rgb"] else None}) for run in data["runs"]
     )

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from jobs.commands import FileCommand, existing_file
+from jobs.commands import (
+    FileCommand,
+    add_font_argument,
+    add_footage_argument,
+    add_json_argument,
+    existing_file,
+    font_library,
+    footage_folders,
+)
+from rendering.aftereffects.findings import findings_of_project
+from rendering.aftereffects.footage import found_footage, slot_pictures
 from rendering.aftereffects.project import read_project
 from rendering.aftereffects.slots import find_slots
+from rendering.fonts import FontLibrary
 from rendering.inspection import matching_json
 from rendering.matching import match_layers
-from rendering.photoshop.opening import read_document
+from rendering.matching_findings import findings_of_matching
+from rendering.photoshop.opening import open_document
+from rendering.photoshop_findings import findings_of_document
 
 
 class Command(FileCommand):
@@ -21,20 +36,45 @@ class Command(FileCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("psd", type=existing_file)
         parser.add_argument("project", type=existing_file)
-        parser.add_argument("--json", action="store_true", help="print JSON (keys: docs/formats.md)")
+        add_json_argument(parser)
+        add_footage_argument(parser)
+        add_font_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        document = read_document(options["psd"])
-        project = read_project(options["project"], search=[options["project"].parent])
-        slots = find_slots(project)
-        matching = match_layers(document, project, slots, threshold=settings.MATCH_THRESHOLD)
-        content = matching_json(matching, document=document, slots=slots)
+        fonts = font_library(options["fonts"])
+        content = _match(options["psd"], options["project"], fonts, footage_folders(options["footage"]))
         if options["json"]:
             self.print_json(content)
             return
         for match in content["matches"]:
-            self.stdout.write(f"{match['score']:5.1f}  {match['psd_layer']['name']} -> {match['slot']['name']}")
+            self.tell(f"{match['score']:5.1f}  {match['psd_layer']} -> {match['slot']}")
         for slot in content["unfilled"]:
-            self.stdout.write(f"    -  nothing -> {slot['name']}")
+            self.tell(f"    -  nothing -> {slot}")
         for layer in content["kept"]:
-            self.stdout.write(f"       {layer['name']} is kept as additional layer")
+            self.tell(f"       {layer} is kept as additional layer")
+        self.tell_findings(content["findings"])
+
+
+def _match(psd: Path, template: Path, fonts: FontLibrary, search: tuple[Path, ...]) -> dict[str, Any]:
+    """With the pixels of layers and slots, so that it says what stage 1 says."""
+    opened = open_document(psd)
+    document = opened.describe()
+    project = read_project(template, search=search, fonts=fonts)
+    slots = find_slots(project)
+    footage = found_footage(project, project_folder=template.absolute().parent, search=search)
+    with TemporaryDirectory() as folder:
+        images = opened.export(Path(folder))
+        matching = match_layers(
+            document,
+            project,
+            slots,
+            images={image.layer_id: image.path for image in images},
+            slot_images=slot_pictures(project, slots, footage),
+            threshold=settings.MATCH_THRESHOLD,
+        )
+    findings = (
+        *findings_of_document(document, installed=fonts.installed),
+        *findings_of_project(project, installed=fonts.installed),
+        *findings_of_matching(document, project, slots, matching, fonts=fonts),
+    )
+    return matching_json(matching, document=document, slots=slots, findings=findings)

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError, CommandParser
-from rendering.video import write_video
+from django.core.management.base import CommandParser
 
-from jobs.commands import FileCommand, add_font_argument, existing_file, existing_folder, font_library
-from rendering.aftereffects.footage import resolve_footage
+from jobs.commands import (
+    FileCommand,
+    add_font_argument,
+    add_footage_argument,
+    check_new_file,
+    existing_file,
+    finite_number,
+    font_library,
+    footage_folders,
+    one_line,
+)
+from rendering.aftereffects.footage import found_footage
 from rendering.aftereffects.project import Composition, Project, describe, open_project
 from rendering.aftereffects.slots import Slot, find_slots
 from rendering.drawing import Compositor
 from rendering.errors import FormatError
 from rendering.filling import Filling
-from rendering.pixels import fit_image, read_png, write_png
+from rendering.pixels import fit_image, read_picture, write_png
+from rendering.video import write_video
+
+PICTURE, VIDEO = ".png", ".mp4"
+MIN_SCALE, MAX_SCALE = 0.05, 4.0
+MAX_VIDEO_SIDE_PX = 4096
+MAX_FRAME_RATE = 120.0
 
 
 class Command(FileCommand):
@@ -27,101 +42,150 @@ class Command(FileCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", type=existing_file)
-        parser.add_argument("--comp", help="name of the composition (default: the render comp)")
+        parser.add_argument("--comp", metavar="NAME", help="name or id of the composition (default: the render comp)")
         parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4|FILE.png")
-        parser.add_argument("--time", type=float, default=None, metavar="S", help="the moment to draw, seconds")
-        parser.add_argument("--scale", type=float, default=1.0, metavar="F", help="0.05 to 4")
-        parser.add_argument("--set", action="append", default=[], metavar="SLOT=TEXT-OR-FILE", dest="settings_")
-        parser.add_argument("--footage", type=existing_folder, metavar="DIR", help="a folder where footage may lie")
+        parser.add_argument("--time", type=finite_number, metavar="S", help="moment of a .png (default: the middle)")
+        parser.add_argument("--scale", type=finite_number, default=1.0, metavar="F", help="0.05 to 4 (default: 1)")
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="SLOT=TEXT-OR-FILE",
+            dest="contents",
+            help="what a slot shows, by its name or id: a text, or a PNG or JPEG file; may be repeated",
+        )
+        add_footage_argument(parser)
         add_font_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         out: Path = options["out"]
-        if out.suffix.lower() not in {".mp4", ".png"}:
-            raise FormatError(out.name, "the output is neither .mp4 nor .png.")
-        if not 0.05 <= options["scale"] <= 4:
-            raise FormatError("--scale", f"{options['scale']} is not between 0.05 and 4.")
-        if out.exists():
-            raise FileExistsError(17, "exists", str(out))
+        _check_output(out, options["scale"], options["time"])
+        fonts = font_library(options["fonts"])
+        search = footage_folders(options["footage"])
         opened = open_project(options["project"])
-        search = [options["project"].parent, *([options["footage"]] if options["footage"] else [])]
-        project = describe(opened, search=search)
+        project = describe(opened, search=search, fonts=fonts)
         comp = _choose(project, options["comp"])
-        slots = find_slots(replace(project, render_comp_id=comp.id))
-        with TemporaryDirectory() as folder:
+        moment = _moment(comp, options["time"])
+        slots = find_slots(project, comp_id=comp.id)
+        with TemporaryDirectory(dir=out.parent, prefix=".render_preview-") as folder:
             compositor = Compositor(
                 opened,
                 comp_id=comp.id,
-                fonts=font_library(options["fonts"]),
-                fillings=_fillings(slots, options["settings_"], Path(folder)),
-                footage=_footage(project, search),
+                fonts=fonts,
+                fillings=_fillings(slots, options["contents"], Path(folder)),
+                footage=found_footage(project, project_folder=opened.path.absolute().parent, search=search),
                 scale=options["scale"],
             )
-            self._write(compositor, comp, out, options["time"])
+            unnamed = Path(folder) / f"unnamed{out.suffix.lower()}"
+            if out.suffix.lower() == PICTURE:
+                write_png(compositor.frame(moment), unnamed)
+                told = f"{comp.name} at {moment:g} s, {compositor.width_px}x{compositor.height_px} px"
+            else:
+                told = self._write_video(compositor, comp, unnamed)
+            # A link fails where the name exists by now: nothing is ever overwritten.
+            os.link(unnamed, out)
+        self.tell(f"{out}: {told}")
         for note in compositor.notes:
-            self.stderr.write(f"note: {note.message}")
+            self.stderr.write(one_line(f"note: {note.object}: {note.message}"))
 
-    def _write(self, compositor: Compositor, comp: Composition, out: Path, time_seconds: float | None) -> None:
-        if out.suffix.lower() == ".png":
-            moment = comp.duration_seconds / 2 if time_seconds is None else time_seconds
-            write_png(compositor.frame(moment), out)
-            self.stdout.write(f"{out}: {comp.name} at {moment:g} s")
-            return
-        if time_seconds is not None:
-            raise CommandError("--time goes with a .png", returncode=2)
-        count = max(1, round(min(comp.duration_seconds, settings.PREVIEW_MAX_SECONDS) * comp.frame_rate))
+    def _write_video(self, compositor: Compositor, comp: Composition, path: Path) -> str:
+        longest_px = max(compositor.width_px, compositor.height_px)
+        if longest_px > MAX_VIDEO_SIDE_PX:
+            raise FormatError(
+                "--scale", f"the video would have a side of {longest_px} px, over {MAX_VIDEO_SIDE_PX}.", "Choose less."
+            )
+        if not comp.frame_rate > 0:
+            raise FormatError(comp.name, "the composition has no frame rate.", "A .png can be drawn.")
+        rate = min(comp.frame_rate, MAX_FRAME_RATE)
+        seconds = min(comp.duration_seconds, settings.PREVIEW_MAX_SECONDS)
+        if seconds < comp.duration_seconds:
+            self.stderr.write(f"note: the video shows the first {seconds:g} of {comp.duration_seconds:g} seconds")
+        # Frames that look the same are one array, which is drawn and converted once.
+        frames = compositor.frames(max(1, round(seconds * rate)), frame_rate=rate)
         info = write_video(
-            (compositor.frame(number / comp.frame_rate) for number in range(count)),
-            out,
-            frame_rate=comp.frame_rate,
+            (frame for frame, _ in frames),
+            path,
+            frame_rate=rate,
             width_px=compositor.width_px,
             height_px=compositor.height_px,
         )
-        self.stdout.write(f"{out}: {info.frame_count} frames, {info.duration_seconds:g} s, {info.size_bytes} bytes")
+        size = f"{info.width_px}x{info.height_px} px, {info.size_bytes} bytes"
+        return f"{comp.name}, {info.frame_count} frames, {info.duration_seconds:g} s, {size}"
+
+
+def _check_output(out: Path, scale: float, time_seconds: float | None) -> None:
+    """What is wrong with the options is told before anything is read."""
+    check_new_file(out, suffixes=(VIDEO, PICTURE))
+    if not MIN_SCALE <= scale <= MAX_SCALE:
+        raise FormatError("--scale", f"{scale:g} is not between {MIN_SCALE:g} and {MAX_SCALE:g}.")
+    if time_seconds is not None and out.suffix.lower() == VIDEO:
+        raise FormatError("--time", "it goes with a .png: a video shows all moments.")
 
 
 def _choose(project: Project, name: str | None) -> Composition:
+    """By name, else by id; a name that several compositions have must be told apart by id."""
+    if project.render_comp_id is None:
+        raise FormatError(project.file_name, "it has no composition.")
     if name is None:
-        if project.render_comp_id is None:
-            raise FormatError(project.file_name, "it has no composition.")
         return project.composition(project.render_comp_id)
-    for comp in project.compositions:
-        if comp.name == name:
-            return comp
-    names = ", ".join(comp.name for comp in project.compositions) or "none"
-    raise FormatError(project.file_name, f"it has no composition {name!r}.", f"There are: {names}.")
+    named = [comp for comp in project.compositions if comp.name == name]
+    named = named or [comp for comp in project.compositions if str(comp.id) == name]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        ids = ", ".join(str(comp.id) for comp in named)
+        raise FormatError(project.file_name, f"{len(named)} compositions are named {name}.", f"Give an id: {ids}.")
+    names = ", ".join(comp.name for comp in project.compositions)
+    raise FormatError(project.file_name, f"it has no composition {name}.", f"There are: {names}.")
+
+
+def _moment(comp: Composition, time_seconds: float | None) -> float:
+    """At its very end a composition shows its last frame."""
+    if time_seconds is None:
+        return comp.duration_seconds / 2
+    if not 0 <= time_seconds <= comp.duration_seconds:
+        raise FormatError("--time", f"{time_seconds:g} s is outside of {comp.name}: 0 to {comp.duration_seconds:g} s.")
+    last = comp.duration_seconds - 1 / comp.frame_rate if comp.frame_rate > 0 else 0.0
+    return min(time_seconds, max(last, 0.0))
 
 
 def _fillings(slots: Sequence[Slot], assignments: Sequence[str], folder: Path) -> tuple[Filling, ...]:
-    by_name = {slot.name: slot for slot in slots} | {slot.id: slot for slot in slots}
-    fillings = []
+    fillings: dict[str, Filling] = {}
     for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        slot = by_name.get(name)
-        if not equals or slot is None:
-            raise FormatError(f"--set {assignment}", "names no slot.", f"Slots: {', '.join(s.name for s in slots)}.")
+        name, _, content = assignment.partition("=")
+        slot = _slot(slots, name, assignment)
+        if slot.id in fillings:
+            raise FormatError(f"--set {assignment}", f"the slot {slot.name} is set twice.")
         if slot.kind == "text":
-            fillings.append(Filling(slot=slot, text=value))
+            fillings[slot.id] = Filling(slot=slot, text=content)
         else:
-            fillings.append(Filling(slot=slot, image=_fitted(Path(value), slot, folder)))
-    return tuple(fillings)
+            fillings[slot.id] = Filling(slot=slot, image=_fitted(Path(content), slot, folder))
+    return tuple(fillings.values())
+
+
+def _slot(slots: Sequence[Slot], name: str, assignment: str) -> Slot:
+    if "=" not in assignment:
+        raise FormatError(f"--set {assignment}", "it is not SLOT=TEXT-OR-FILE.")
+    named = [slot for slot in slots if slot.name == name] or [slot for slot in slots if slot.id == name]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        ids = ", ".join(slot.id for slot in named)
+        raise FormatError(f"--set {assignment}", f"{len(named)} slots are named {name}.", f"Give an id: {ids}.")
+    names = ", ".join(slot.name for slot in slots) or "none"
+    raise FormatError(f"--set {assignment}", f"there is no slot {name}.", f"Slots: {names}.")
 
 
 def _fitted(path: Path, slot: Slot, folder: Path) -> Path:
     """The picture as PNG of the slot's source size."""
-    rgba = read_png(path)
+    if not path.is_file():
+        raise FormatError(str(path), f"there is no such file to fill the image slot {slot.name} with.")
+    rgba = read_picture(path)
     size_px = slot.source_size_px or (rgba.shape[1], rgba.shape[0])
-    if (rgba.shape[1], rgba.shape[0]) == size_px:
-        return path
+    try:
+        fitted = fit_image(rgba, size_px=size_px, placement=None, document_size_px=None)
+    except ValueError as error:
+        raise FormatError(f"slot {slot.name}", f"no picture can have the size {size_px[0]}x{size_px[1]} px.") from error
     target = folder / f"{slot.comp_id}-{slot.layer_id}.png"
-    write_png(fit_image(rgba, size_px=size_px, placement=None, document_size_px=None), target)
+    write_png(fitted, target)
     return target
-
-
-def _footage(project: Project, search: Sequence[Path]) -> dict[int, Path]:
-    found = {}
-    for item in project.footage:
-        path = resolve_footage(item.path, project_folder=search[0], search=search)
-        if path is not None:
-            found[item.id] = path
-    return found
