@@ -12,7 +12,7 @@ from jobs.errors import Conflict, Invalid
 from jobs.models import Event, Job, StageRun
 from jobs.queue import send_ticket
 from jobs.stages.base import input_hash
-from jobs.states import FINAL, REUSABLE, VERBS, Stage, State, Verb, allowed_verbs, public_state
+from jobs.states import FINAL, REUSABLE, VERBS, Stage, State, Verb, allowed_verbs, public_state, queue_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -175,7 +175,10 @@ def _settle_runs(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None
     if to_state != State.QUEUED:
         return
     run, created = StageRun.objects.get_or_create(
-        job=job, stage=to_stage, input_hash=input_hash(job, to_stage), defaults={"priority": job.priority}
+        job=job,
+        stage=to_stage,
+        input_hash=input_hash(job, to_stage),
+        defaults={"priority": job.priority, "queue": queue_of(to_stage)},
     )
     if created:
         send_ticket()
@@ -190,6 +193,7 @@ def _queue_again(run: StageRun, job: Job) -> None:
     StageRun.objects.filter(pk=run.pk).update(
         state=StageRun.QUEUED,
         priority=job.priority,
+        queue=queue_of(Stage(run.stage)),
         queued_at=now,
         available_at=now,
         attempts=0,

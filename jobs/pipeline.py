@@ -1,4 +1,4 @@
-"""Claim, prepare, keep, sweep: what a worker does with one ticket.
+"""Prepare, keep or fail: what a worker does with one ticket.
 
 No transaction is open while a stage works. Its result is kept only by the holder of the run's token.
 """
@@ -6,12 +6,9 @@ No transaction is open while a stage works. Its result is kept only by the holde
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import socket
 import time
-import uuid
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,15 +18,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs import outcomes, sources
-from jobs.errors import Conflict, LeaseLost
+from jobs.claims import Lease, claim, worker_name
+from jobs.errors import LeaseLost
 from jobs.lifecycle import move
 from jobs.models import Attempt, StageRun
-from jobs.queue import send_ticket, tickets_waiting
 from jobs.retries import POLICIES
 from jobs.sandbox import Limits, StageFailed, run_stage
 from jobs.stages import delivery, ingestion, matching, preview
 from jobs.stages.base import Prepare
-from jobs.states import Stage
+from jobs.states import QUEUES, Queue, Stage
 from rendering.errors import FormatError
 
 logger = logging.getLogger(__name__)
@@ -40,72 +37,15 @@ PREPARE: dict[Stage, Prepare] = {
     Stage.PREVIEW: preview.prepare,
     Stage.DELIVERY: delivery.prepare,
 }
-CLAIM_TRIES = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lease:
-    """The right to work on a run. Whoever holds the token may beat and finish; nobody else."""
-
-    run_id: int
-    token: uuid.UUID
-    attempt_id: int
-
-
-def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def work_once() -> bool:
-    """Claims the most urgent queued work and does it. False when there was none."""
-    lease = claim(worker_name())
+def work_once(queues: Collection[Queue] = QUEUES) -> bool:
+    """Claims the most urgent work of these queues and does it. False when there was none."""
+    lease = claim(worker_name(), queues=queues)
     if lease is None:
         return False
     perform(lease)
     return True
-
-
-def claim(owner: str) -> Lease | None:
-    """Takes the most urgent due run: by priority, first in first out inside one. None when nothing is due."""
-    for _ in range(CLAIM_TRIES):
-        run = (
-            StageRun.objects.filter(state=StageRun.QUEUED, available_at__lte=timezone.now())
-            .order_by("priority", "queued_at", "id")
-            .select_related("job")
-            .first()
-        )
-        if run is None:
-            return None
-        lease = _take(run, owner)
-        if lease is not None:
-            return lease
-    return None
-
-
-def _take(run: StageRun, owner: str) -> Lease | None:
-    """The attempt is counted before the work, so that work which kills its worker comes to an end."""
-    token = uuid.uuid4()
-    now = timezone.now()
-    try:
-        with transaction.atomic():
-            taken = StageRun.objects.filter(pk=run.pk, state=StageRun.QUEUED).update(
-                state=StageRun.RUNNING,
-                token=token,
-                lease_owner=owner,
-                lease_expires_at=now + timedelta(seconds=settings.LEASE_SECONDS),
-                attempts=F("attempts") + 1,
-                started_at=now,
-                ended_at=None,
-                step="starting",
-                percent=0,
-            )
-            if not taken:
-                return None
-            move(run.job, "claim", data={"worker": owner})
-            attempt = Attempt.objects.create(run=run, number=run.attempts + 1, token=token, worker=owner)
-    except Conflict:
-        return None  # cancelled or held between the look and the take
-    return Lease(run_id=run.pk, token=token, attempt_id=attempt.pk)
 
 
 class Heart:
@@ -236,33 +176,3 @@ def _close_attempt(lease: Lease, *, outcome: str, error: StageFailed | None = No
         error=str(error) if error else "",
         log=error.log[-20_000:] if error else "",
     )
-
-
-def sweep() -> int:
-    """Takes back lapsed leases and wakes workers for due work without a ticket. Returns how much it found."""
-    lapsed = 0
-    for run in StageRun.objects.filter(state=StageRun.RUNNING, lease_expires_at__lt=timezone.now()):
-        attempt = Attempt.objects.filter(token=run.token).last() if run.token else None
-        if run.token is None or attempt is None:
-            continue  # it ended in this moment
-        lease = Lease(run_id=run.pk, token=run.token, attempt_id=attempt.pk)
-        fail(lease, StageFailed(f"the worker {run.lease_owner} went silent", error_class="crash"))
-        lapsed += 1
-    due = StageRun.objects.filter(state=StageRun.QUEUED, available_at__lte=timezone.now()).count()
-    missing = max(0, due - tickets_waiting())
-    for _ in range(min(missing, 100)):
-        send_ticket()
-    return lapsed + missing
-
-
-def sweep_workdirs() -> int:
-    """Removes the work directories of killed workers: those whose token holds no lease. Returns how many."""
-    root = Path(settings.WORK_DIR)
-    here = {path.name.rpartition("-")[2]: path for path in root.glob("run-*")} if root.is_dir() else {}
-    live = {
-        token.hex for token in StageRun.objects.filter(state=StageRun.RUNNING).values_list("token", flat=True) if token
-    }
-    gone = [path for token, path in here.items() if token not in live]
-    for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
-    return len(gone)

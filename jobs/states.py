@@ -23,6 +23,28 @@ class Stage(IntEnum):
         return self.name.capitalize()
 
 
+class Queue(StrEnum):
+    """Which workers take a run. The names are those of the clusters too."""
+
+    LIGHT = "light"
+    HEAVY = "heavy"
+    IO = "io"
+
+
+QUEUES = tuple(Queue)
+QUEUE_OF_STAGE = {
+    Stage.INGESTION: Queue.LIGHT,
+    Stage.MATCHING: Queue.LIGHT,
+    Stage.PREVIEW: Queue.HEAVY,
+    Stage.DELIVERY: Queue.LIGHT,
+}
+
+
+def queue_of(stage: Stage) -> Queue:
+    """The queue whose workers prepare a stage: video is heavy, waiting for a network is io, the rest light."""
+    return QUEUE_OF_STAGE[stage]
+
+
 class State(StrEnum):
     PENDING = "pending"
     QUEUED = "queued"

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from jobs import pipeline
+from jobs import sweeping
 from jobs.models import StageRun
 
 logger = logging.getLogger(__name__)
@@ -60,10 +60,10 @@ class Supervisor:
     def _round(self) -> None:
         """One look: sweep, then see whether the cluster lives and moves."""
         try:
-            pipeline.sweep()
+            sweeping.sweep()
             if time.monotonic() - self._workdirs_at > WORKDIRS_EVERY_SECONDS:
                 self._workdirs_at = time.monotonic()
-                pipeline.sweep_workdirs()
+                sweeping.sweep_workdirs()
             stuck = self._is_stuck()
         except DatabaseError:
             logger.exception("the database does not answer; trying again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.states import Stage, State
+from jobs.states import Queue, Stage, State
 from jobs.teams import PEOPLE_ROLES
 
 PRIORITIES = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
@@ -23,3 +23,7 @@ def state_choices() -> list[tuple[str, str]]:
 
 def priority_choices() -> list[tuple[int, str]]:
     return list(PRIORITY_NAMES.items())
+
+
+def queue_choices() -> list[tuple[str, str]]:
+    return [(queue.value, queue.value) for queue in Queue]

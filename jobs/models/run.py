@@ -8,9 +8,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from jobs.models.choices import PRIORITIES, priority_choices, stage_choices
+from jobs.models.choices import PRIORITIES, priority_choices, queue_choices, stage_choices
 from jobs.models.job import Job
-from jobs.states import Stage
+from jobs.states import Queue, Stage
 from jobs.teams import TeamQuerySet
 
 
@@ -26,6 +26,7 @@ class StageRun(models.Model):
     input_hash = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=[(s, s) for s in STATES], default=QUEUED)
     priority = models.PositiveSmallIntegerField(choices=priority_choices, default=PRIORITIES["normal"])
+    queue = models.CharField(max_length=10, choices=queue_choices, default=Queue.LIGHT.value)
     queued_at = models.DateTimeField(default=timezone.now)
     available_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -12,7 +12,7 @@ from django.core.files.storage import storages
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs import pipeline
+from jobs import pipeline, sweeping
 from jobs.lifecycle import move
 from jobs.models import Attempt, Event, Job, StageRun
 from jobs.sandbox import StageFailed
@@ -147,6 +147,19 @@ def test_work_that_is_not_due_is_not_claimed(batch):
     assert pipeline.claim("w") is None
 
 
+def test_a_claim_takes_from_its_queues_alone(batch):
+    job = queue(batch)
+    assert job.runs.get().queue == "light"
+    assert pipeline.claim("w", queues=["heavy", "io"]) is None
+    assert pipeline.claim("w", queues=["light"]) is not None
+
+
+def test_video_is_work_of_the_heavy_queue(batch):
+    job = make_job(batch, Stage.MATCHING, State.IN_REVIEW)
+    move(job, "approve_matches", version=0)
+    assert job.runs.get().queue == "heavy"
+
+
 def test_a_claim_counts_the_attempt_and_writes_history(batch):
     job = queue(batch)
     lease = pipeline.claim("worker-7")
@@ -180,7 +193,7 @@ def test_a_late_result_is_discarded(real_job, monkeypatch, settings):
     move(real_job, "start")
     lease = pipeline.claim("sleeper")
     real_job.runs.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    pipeline.sweep()
+    sweeping.sweep()
     monkeypatch.setattr(pipeline, "run_stage", lambda *_, **__: Outcome(result={"matches": []}))
     pipeline.perform(lease)
     real_job.refresh_from_db()
@@ -258,7 +271,7 @@ def test_the_sweep_takes_back_what_a_silent_worker_held(batch):
     job = queue(batch)
     pipeline.claim("dead-host:1")
     job.runs.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    assert pipeline.sweep() >= 1
+    assert sweeping.sweep() >= 1
     job.refresh_from_db()
     run = job.runs.get()
     assert (job.state, run.state, run.token, run.crashes) == (State.QUEUED, "queued", None, 1)
@@ -269,16 +282,16 @@ def test_the_sweep_leaves_living_leases_alone(batch):
     job = queue(batch)
     pipeline.claim("w")
     OrmQ.objects.all().delete()
-    assert pipeline.sweep() == 0
+    assert sweeping.sweep() == 0
     assert job.runs.get().state == "running"
 
 
 def test_the_sweep_writes_tickets_for_due_work_that_lost_its_own(batch):
     queue(batch)
     OrmQ.objects.all().delete()
-    assert pipeline.sweep() == 1
+    assert sweeping.sweep() == 1
     assert OrmQ.objects.count() == 1
-    assert pipeline.sweep() == 0
+    assert sweeping.sweep() == 0
 
 
 def test_work_directories_of_killed_workers_are_removed(batch, settings):
@@ -289,7 +302,7 @@ def test_work_directories_of_killed_workers_are_removed(batch, settings):
     stray = root / f"run-99-{uuid.uuid4().hex}"
     for path in (mine, stray):
         path.mkdir(parents=True)
-    assert pipeline.sweep_workdirs() == 1
+    assert sweeping.sweep_workdirs() == 1
     assert mine.exists()
     assert not stray.exists()
 
