@@ -133,7 +133,7 @@ def _choose(project: Project, name: str | None) -> Composition:
     if len(named) == 1:
         return named[0]
     if named:
-        ids = ", ".join(str(comp.id) for comp in named)
+        ids = ", ".join(str(number) for number in sorted(comp.id for comp in named))
         raise FormatError(project.file_name, f"{len(named)} compositions are named {name}.", f"Give an id: {ids}.")
     names = ", ".join(comp.name for comp in project.compositions)
     raise FormatError(project.file_name, f"it has no composition {name}.", f"There are: {names}.")
