@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -59,6 +59,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             return Response({error.field or "non_field_errors": [str(error)]}, status=400)
         case NotAllowed():
             return drf_exception_handler(PermissionDenied(str(error)), context)
+        case RequestDataTooBig():
+            return Response({"detail": "The body is too large."}, status=413)
         case SuspiciousOperation():
             return drf_exception_handler(ParseError(str(error)), context)
     return drf_exception_handler(error, context)

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from batches.models import Batch
 from batches.rollup import BATCH_STATES, state_expression
-from jobs.api import BoundedJSONParser, Door, OneAnswer, StageField, answers, person
+from jobs.api import DecisionParser, Door, OneAnswer, StageField, answers, person
 from jobs.models import Job, StageRun, Team
 from jobs.states import PUBLIC_STATES, Stage, State, public_state
 from jobs.teams import PEOPLE_ROLES
@@ -34,7 +34,7 @@ MOST_RUNNING = 50
 class Address(APIView):
     """One address that is no set of records."""
 
-    parser_classes = [BoundedJSONParser]
+    parser_classes = [DecisionParser]
     renderer_classes = [JSONRenderer]
     content_negotiation_class = OneAnswer
     metadata_class = None
@@ -176,7 +176,7 @@ class TokenSerializer(serializers.Serializer[Any]):
 
 
 class ObtainToken(ObtainAuthToken):
-    parser_classes = [BoundedJSONParser]
+    parser_classes = [DecisionParser]
     content_negotiation_class = OneAnswer
     authentication_classes = []
     throttle_classes = [TokenByAddress, TokenByAccount]

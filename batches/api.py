@@ -155,7 +155,8 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
 
     def get_queryset(self) -> BatchQuerySet:
         batches: BatchQuerySet = Batch.objects.visible_to(self.request.user)
-        return batches.with_counts().select_related("team", "created_by")
+        # Said again: a query that groups forgets the order of the model.
+        return batches.with_counts().select_related("team", "created_by").order_by("-id")
 
     def at_conflict(self) -> dict[str, Any]:
         batch = self.get_object()

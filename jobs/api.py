@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 from django.http import HttpRequest
@@ -16,7 +15,7 @@ from django.shortcuts import get_object_or_404
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import JSONParser
@@ -36,19 +35,10 @@ STAGE_NAMES = {stage.name.lower(): stage for stage in Stage}
 
 
 # Requests -------------------------------------------------------------------------------------------------------------
-class TooLarge(APIException):
-    status_code = 413
-    default_detail = "The body is too large."
-    default_code = "too_large"
-
-
-class BoundedJSONParser(JSONParser):
-    """JSON of a size that a decision can have. Depth is bounded by the decoder, whose refusal becomes a 400."""
+class DecisionParser(JSONParser):
+    """JSON. What is nested deeper than the decoder can go is as wrong as any other body that cannot be read."""
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        length = str(parser_context["request"].META.get("CONTENT_LENGTH") or 0)
-        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise TooLarge
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
@@ -73,6 +63,13 @@ class Pages(PageNumberPagination):
     page_size_query_param = "page_size"
     max_page_size = 200
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """As Django REST framework has it, in the words that OpenAPI 3.1 has for null."""
+        described: dict[str, Any] = super().get_paginated_response_schema(schema)
+        for name in ("next", "previous"):
+            described["properties"][name] = {"type": ["string", "null"], "format": "uri"}
+        return described
+
 
 def person(request: HttpRequest | Request) -> User:
     """The person who asks. Nobody else gets past the permission check."""
@@ -90,7 +87,7 @@ def record_id(text: str) -> int:
 class Door(GenericViewSet[M]):
     """A set of addresses on records of the person's teams. ``get_queryset`` starts from ``visible_to``."""
 
-    parser_classes = [BoundedJSONParser]
+    parser_classes = [DecisionParser]
     renderer_classes = [JSONRenderer]
     content_negotiation_class = OneAnswer
     pagination_class = Pages

@@ -31,7 +31,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     stage_name = serializers.CharField(source="stage_label", read_only=True)
     state = StateField(source="public_state", read_only=True)
     priority = PriorityField(source="priority_name", read_only=True)
-    assignee = Username(slug_field="username", read_only=True)
+    assignee = Username(slug_field="username", read_only=True, allow_null=True)
     allowed = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
     open_warnings = serializers.IntegerField(read_only=True)
@@ -67,11 +67,20 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
         read_only_fields = fields
 
 
+class RunnerUpSerializer(serializers.Serializer[Any]):
+    """The layer that would have fitted second best."""
+
+    layer_id = serializers.IntegerField()
+    layer_name = serializers.CharField()
+    score = serializers.FloatField()
+
+
 class MatchSerializer(serializers.ModelSerializer[Match]):
-    changed_by = Username(slug_field="username", read_only=True)
+    changed_by = Username(slug_field="username", read_only=True, allow_null=True)
     slot_kind = NamedChoice(("text", "image"), component="SlotKind", read_only=True)
     origin = NamedChoice((Match.AUTO, Match.HUMAN), component="MatchOrigin", read_only=True)
     parts = serializers.DictField(child=serializers.FloatField(), read_only=True)
+    runner_up = RunnerUpSerializer(read_only=True, allow_null=True)
 
     class Meta:
         model = Match
@@ -156,7 +165,7 @@ class WarningSerializer(serializers.ModelSerializer[Warning]):
     kind = NamedChoice((Warning.FINDING, Warning.FIDELITY), component="WarningKind", read_only=True)
     severity = NamedChoice(SEVERITIES, component="Severity", read_only=True)
     resolution = serializers.CharField(read_only=True, help_text="resolved, accepted, or empty while it is open.")
-    resolved_by = Username(slug_field="username", read_only=True)
+    resolved_by = Username(slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = Warning
@@ -172,7 +181,7 @@ class EventSerializer(serializers.ModelSerializer[Event]):
 
     team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     job_id = serializers.CharField(source="job.job_id", read_only=True, allow_null=True, default=None)
-    actor = Username(slug_field="username", read_only=True)
+    actor = Username(slug_field="username", read_only=True, allow_null=True)
     from_stage = StageField(read_only=True, allow_null=True)
     to_stage = StageField(read_only=True, allow_null=True)
     from_state = serializers.CharField(source="from_public", read_only=True)

@@ -1,0 +1,259 @@
+"""batches.api: from a sheet to a started batch."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from batches.models import Batch, Upload
+from jobs.models import Job
+from jobs.states import Stage, State
+from tests.batches.sheets import aepx_bytes, good_rows, psd_bytes, sheet_of, zip_of
+from tests.people import make_job
+
+pytestmark = pytest.mark.django_db
+UPLOADS = "/api/uploads/"
+
+
+def named(name, data):
+    file = io.BytesIO(data)
+    file.name = name
+    return file
+
+
+def files():
+    return [named("a.psd", psd_bytes()), named("a.aepx", aepx_bytes())]
+
+
+def send(client, *lines, **fields):
+    body = {"team": "blue", "sheet": named("spring.csv", sheet_of(*lines)), "files": files(), **fields}
+    return client.post(UPLOADS, {key: value for key, value in body.items() if value is not None}, format="multipart")
+
+
+@pytest.fixture
+def upload(api, people):
+    """Two good rows and a bad one, as the answer showed them."""
+    response = send(api(people.olga), *good_rows(2), "J 3,a.psd,a.aepx,out-3.aep")
+    assert response.status_code == 201, response.content
+    return response.json()
+
+
+def test_the_preview_judges_every_row(upload):
+    assert (upload["state"], upload["good"], upload["bad"], upload["batch"]) == ("preview", 2, 1, None)
+    assert sorted(upload["files"]) == ["a.aepx", "a.psd"]
+    assert [(row["line"], row["good"]) for row in upload["rows"]] == [(2, True), (3, True), (4, False)]
+    assert upload["rows"][0]["values"]["output_name"] == "out-1.aep"
+    assert [fault["column"] for fault in upload["rows"][2]["errors"]] == ["job_id"]
+
+
+def test_an_upload_is_read_again_also_its_bad_rows_alone(api, people, upload):
+    client = api(people.vera)
+    assert client.get(upload["url"]).json()["rows"] == upload["rows"]
+    assert [row["line"] for row in client.get(upload["url"] + "?only=bad").json()["rows"]] == [4]
+
+
+def test_the_bad_rows_come_as_a_csv(api, people, upload):
+    assert upload["bad_rows"].endswith("/bad-rows.csv")
+    response = api(people.vera).get(upload["bad_rows"], headers={"Accept": "text/csv"})
+    assert response["Content-Type"].startswith("text/csv")
+    assert "attachment" in response["Content-Disposition"]
+    text = response.content.decode("utf-8-sig")
+    assert text.splitlines()[0].endswith("error")
+    assert "J 3" in text
+    assert "J-1" not in text
+
+
+def test_everything_in_one_zip_with_or_without_a_sheet_of_its_own(api, people):
+    packed = {"s.csv": sheet_of(*good_rows(1)), "a.psd": psd_bytes(), "a.aepx": aepx_bytes()}
+    for fields in (
+        {"sheet": named("all.zip", zip_of(packed).getvalue()), "files": None},
+        {"sheet": None, "files": [named("all.zip", zip_of(packed).getvalue())]},
+    ):
+        response = send(api(people.olga), **fields)
+        assert (response.status_code, response.json()["good"]) == (201, 1), response.content
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"team": None}, "team"),
+        ({"team": "no team!"}, "team"),
+        ({"sheet": None, "files": None}, "sheet"),
+        ({"sheet": "text"}, "sheet"),
+        ({"sheet": named("s.csv", b"")}, "sheet"),
+        ({"files": [named("z.zip", b"no zip")]}, "files"),
+    ],
+)
+def test_an_upload_that_cannot_be_used_is_400_with_the_field(api, people, fields, field):
+    if hasattr(fields.get("sheet"), "seek"):
+        fields["sheet"].seek(0)
+    response = send(api(people.olga), *good_rows(1), **fields)
+    assert response.status_code == 400, response.content
+    assert list(response.json()) == [field]
+    assert not Upload.objects.exists()
+
+
+def test_the_ladder_of_uploading(api, people):
+    assert api(people.olga).get(UPLOADS).status_code == 405
+    assert send(api(), *good_rows(1)).status_code == 401
+    assert send(api(people.oscar), *good_rows(1)).status_code == 404
+    assert send(api(people.olga), *good_rows(1), team="no-such-team").status_code == 404
+    assert send(api(people.rita), *good_rows(1)).status_code == 403
+    assert api(people.olga).post(UPLOADS, {"team": "blue"}, format="json").status_code == 415
+    assert not Upload.objects.exists()
+
+
+def test_too_many_files_are_400_in_json(api, people, settings):
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 2
+    response = send(api(people.olga), *good_rows(1))
+    assert response.status_code == 400
+    assert "detail" in response.json()
+
+
+def test_good_rows_are_committed_without_the_bad_ones(api, people, upload):
+    response = api(people.olga).post(f"{upload['url']}commit/", {"rows": "good", "name": "May"})
+    assert response.status_code == 201, response.content
+    batch = response.json()
+    assert (batch["name"], batch["state"], batch["counts"]["total"], batch["team"]) == ("May", "queued", 2, "blue")
+    assert Job.objects.filter(batch=batch["id"]).count() == 2
+    shown = api(people.olga).get(upload["url"]).json()
+    assert (shown["state"], shown["batch"]) == ("committed", batch["id"])
+
+
+def test_all_rows_are_not_committed_while_one_is_bad(api, people, upload):
+    response = api(people.olga).post(f"{upload['url']}commit/", {"rows": "all"})
+    assert (response.status_code, list(response.json())) == (400, ["rows"])
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "rows"),
+        ({"rows": "some"}, "rows"),
+        ({"rows": "good", "name": "x" * 201}, "name"),
+        ({"rows": "good", "name": "a\0"}, "name"),
+    ],
+)
+def test_a_commit_that_makes_no_sense_is_400(api, people, upload, body, field):
+    response = api(people.olga).post(f"{upload['url']}commit/", body)
+    assert (response.status_code, list(response.json())) == (400, [field])
+
+
+@pytest.mark.parametrize(("verb", "body"), [("commit", {"rows": "good"}), ("check", {})])
+def test_the_ladder_of_committing_and_checking(api, people, upload, verb, body):
+    where = f"{upload['url']}{verb}/"
+    assert api(people.olga).get(where).status_code == 405
+    assert api().post(where, body).status_code == 401
+    assert api(people.oscar).post(where, body).status_code == 404
+    assert api(people.rita).post(where, body).status_code == 403
+    assert api(people.olga).post(f"{upload['url']}commit/", {"rows": "good"}).status_code == 201
+    again = api(people.olga).post(where, body)
+    assert again.status_code == 409
+    assert (again.json()["state"], again.json()["allowed"]) == ("committed", [])
+    assert Batch.objects.count() == 1
+
+
+def test_rows_are_judged_anew(api, people, upload):
+    make_job(Batch.objects.create(team_id=Upload.objects.get().team_id, name="x", created_by=people.olga), job_id="J-1")
+    checked = api(people.olga).post(f"{upload['url']}check/").json()
+    assert (checked["good"], checked["bad"]) == (1, 2)
+
+
+def test_a_job_opened_since_the_preview_is_a_conflict(api, people, upload, batch):
+    make_job(batch, job_id="J-1")
+    response = api(people.olga).post(f"{upload['url']}commit/", {"rows": "good"})
+    assert response.status_code == 409
+    assert response.json()["state"] == "preview"
+    assert response.json()["allowed"] == ["check", "commit", "discard"]
+
+
+def test_the_ladder_of_discarding(api, people, upload):
+    assert api().delete(upload["url"]).status_code == 401
+    assert api(people.oscar).delete(upload["url"]).status_code == 404
+    assert api(people.vera).delete(upload["url"]).status_code == 403
+    assert api(people.olga).put(upload["url"]).status_code == 405
+    assert api(people.olga).delete(upload["url"]).status_code == 204
+    assert api(people.olga).delete(upload["url"]).status_code == 404
+
+
+def test_a_committed_upload_cannot_be_discarded(api, people, upload):
+    api(people.olga).post(f"{upload['url']}commit/", {"rows": "good"})
+    assert api(people.olga).delete(upload["url"]).status_code == 409
+    assert Upload.objects.count() == 1
+
+
+# Batches --------------------------------------------------------------------------------------------------------------
+def test_a_batch_has_its_state_and_counts_and_leads_to_its_jobs(api, people, batch, red):
+    make_job(batch, Stage.MATCHING, State.IN_REVIEW)
+    make_job(batch, Stage.DELIVERY, State.DONE)
+    make_job(Batch.objects.create(team=red, name="Theirs", created_by=people.oscar))
+    client = api(people.vera)
+    shown = client.get(f"/api/batches/{batch.pk}/").json()
+    assert shown["state"] == "awaiting_review"
+    assert (shown["counts"]["total"], shown["counts"]["in_review"], shown["counts"]["completed"]) == (2, 1, 1)
+    assert client.get(shown["jobs"]).json()["count"] == 2
+    assert client.get("/api/batches/").json()["results"] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["Autumn", "Spring"]),
+        ("state=processing", ["Autumn"]),
+        ("state=queued", ["Spring"]),
+        ("client=Café", ["Autumn"]),
+        ("search=spr", ["Spring"]),
+        ("search=needle", ["Autumn"]),
+        ("team=blue", ["Autumn", "Spring"]),
+        ("team=red", []),
+        ("created_after=2020-01-01T00:00:00Z", ["Autumn", "Spring"]),
+        ("created_before=2020-01-01T00:00:00Z", []),
+        ("ordering=-name", ["Spring", "Autumn"]),
+        ("page_size=1", ["Autumn"]),
+    ],
+)
+def test_filters_and_orders_of_batches(api, people, batch, query, found):
+    autumn = Batch.objects.create(team=batch.team, name="Autumn", created_by=people.olga)
+    make_job(autumn, state=State.QUEUED, client_name="Café", job_id="needle")
+    make_job(autumn, state=State.QUEUED, client_name="Café")
+    response = api(people.vera).get(f"/api/batches/?{query}")
+    assert [row["name"] for row in response.json()["results"]] == found
+
+
+@pytest.mark.parametrize("query", ["state=x", "created_after=x", "ordering=created_by__password", "search=%00"])
+def test_a_filter_of_batches_that_makes_no_sense_is_400(api, people, query):
+    assert api(people.vera).get(f"/api/batches/?{query}").status_code == 400
+
+
+def test_the_first_jobs_are_started_then_the_others(api, people, batch):
+    for _ in range(3):
+        make_job(batch)
+    client, where = api(people.olga), f"/api/batches/{batch.pk}/start/"
+    first = client.post(where, {"first": 1}).json()
+    assert (first["started"], first["batch"]["counts"]["pending"]) == (1, 2)
+    assert client.post(where).json()["started"] == 2
+    again = client.post(where)
+    assert again.status_code == 409
+    assert (again.json()["state"], again.json()["allowed"]) == ("processing", [])
+    assert again.json()["batch"]["counts"]["processing"] == 3
+
+
+@pytest.mark.parametrize("first", [0, -1, "x", 1.5, 10**30, [], True])
+def test_a_number_of_jobs_that_is_none_is_400(api, people, batch, first):
+    job = make_job(batch)
+    response = api(people.olga).post(f"/api/batches/{batch.pk}/start/", {"first": first})
+    assert (response.status_code, list(response.json())) == (400, ["first"])
+    job.refresh_from_db()
+    assert job.state == State.PENDING
+
+
+def test_the_ladder_of_starting(api, people, batch):
+    make_job(batch)
+    where = f"/api/batches/{batch.pk}/start/"
+    assert api(people.olga).get(where).status_code == 405
+    assert api().post(where).status_code == 401
+    assert api(people.oscar).post(where).status_code == 404
+    assert api(people.rita).post(where).status_code == 403
+    assert batch.jobs.get().state == State.PENDING

@@ -1,0 +1,157 @@
+"""aeproject.api: one answer per kind of error, always in JSON."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.cache import cache
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+from rest_framework.throttling import UserRateThrottle
+
+from aeproject.api_views import TokenByAccount
+from tests.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+APPROVE = "/api/jobs/{}/approve/"
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "1.5", "²", "99999999999999999999", "9" * 400, "1'--", "%00", "0x1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/jobs/{}/", "/api/jobs/{}/matches/", "/api/batches/{}/", "/api/uploads/{}/", "/api/assets/{}/download/",
+        "/api/uploads/{}/bad-rows.csv",
+    ],
+)  # fmt: skip
+def test_what_is_not_the_number_of_a_record_is_400_or_nowhere(api, people, address, number):
+    response = api(people.olga).get(address.format(number))
+    # A dot is no part of a number's address: that one leads nowhere.
+    assert response.status_code == (404 if "." in number and "csv" not in address else 400), response.content
+    assert response["Content-Type"] == "application/json"
+
+
+def test_a_record_that_there_is_not_is_404(api, people):
+    for number in ("0", "999", str(2**63 - 1)):
+        response = api(people.olga).get(f"/api/jobs/{number}/")
+        assert (response.status_code, list(response.json())) == (404, ["detail"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{", b"", b"null", b"[]", b"7", b'"x"', b"\xff\xfe", b"{'version': 1}", b'{"version": NaN}',
+        b"[" * 100_000, b'{"version":' * 50_000, b'{"version": ' + b"9" * 5000 + b"}",
+        b'{"version": 0, "reason": "a\\ud800"}',
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_body_that_is_no_json_or_no_object_is_400(api, people, waiting, body):
+    response = api(people.rita).post(APPROVE.format(waiting.pk), body, content_type="application/json")
+    assert response.status_code == 400, response.content
+    assert response["Content-Type"] == "application/json"
+    waiting.refresh_from_db()
+    assert waiting.version == 0
+
+
+def test_a_body_that_is_too_large_is_413(api, people, waiting, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    response = api(people.rita).post(APPROVE.format(waiting.pk), {"version": 0, "reason": "x" * 200})
+    assert response.status_code == 413
+
+
+def test_a_body_of_another_kind_is_415(api, people, waiting):
+    response = api(people.rita).post(APPROVE.format(waiting.pk), b"<version/>", content_type="text/xml")
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("address", ["/api/", "/api/nothing/", "/api/jobs", "/api/jobs/1/explode/", "/api/admin/"])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_an_address_that_there_is_not_is_404_in_json(api, people, address, method):
+    response = getattr(api(people.olga), method)(address)
+    assert response.status_code == 404
+    assert address in response.json()["detail"]
+    assert ("slash" in response.json()["detail"]) is not address.endswith("/")
+    assert getattr(api(), method)(address).status_code == 401
+
+
+def test_a_session_needs_the_csrf_token_and_a_token_does_not(people, waiting):
+    browser = APIClient(enforce_csrf_checks=True)
+    browser.force_login(people.rita)
+    assert browser.post(APPROVE.format(waiting.pk), {"version": 0}).status_code == 403
+    script = APIClient(enforce_csrf_checks=True)
+    script.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=people.rita).key}")
+    assert script.post(APPROVE.format(waiting.pk), {"version": 0}).status_code == 200
+
+
+# Tokens ---------------------------------------------------------------------------------------------------------------
+def ask(name="rita", password=PASSWORD):
+    return APIClient().post("/api/token/", {"username": name, "password": password})
+
+
+def test_a_token_is_got_for_a_password_and_opens_the_api(people):
+    token = ask().json()["token"]
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    assert client.get("/api/me/").json()["username"] == "rita"
+    assert ask().json()["token"] == token
+
+
+def test_a_wrong_password_is_400_and_does_not_tell_whether_the_account_exists(people):
+    wrong, unknown = ask(password="wrong"), ask(name="no-such-person")
+    assert wrong.status_code == unknown.status_code == 400
+    assert wrong.json() == unknown.json()
+    assert list(APIClient().post("/api/token/", {}).json()) == ["username", "password"]
+    assert APIClient().get("/api/token/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "body", [[], "x", 7, {"username": ["rita"], "password": {}}, {"username": "a\0", "password": "x"}]
+)
+def test_credentials_that_are_none_are_400(people, body):
+    assert APIClient().post("/api/token/", body, format="json").status_code == 400
+
+
+@pytest.mark.parametrize("header", ["Token", "Token x", "Token a b", "Token \xff", "Bearer x", "Basic x"])
+def test_credentials_that_are_wrong_are_401(people, header):
+    response = APIClient().get("/api/me/", headers={"Authorization": header})
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"] == "Token"
+
+
+def test_the_token_of_a_person_who_was_deactivated_is_401(people):
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=people.rita).key}")
+    assert client.get("/api/me/").status_code == 200
+    people.rita.is_active = False
+    people.rita.save()
+    assert client.get("/api/me/").status_code == 401
+
+
+def test_guessing_a_password_is_429_from_whatever_address(people, monkeypatch):
+    monkeypatch.setattr(TokenByAccount, "rate", "3/min")
+    for number in range(3):
+        assert APIClient(REMOTE_ADDR=f"10.0.0.{number}").post(
+            "/api/token/", {"username": "rita", "password": "x"}
+        ).status_code == 400  # fmt: skip
+    response = APIClient(REMOTE_ADDR="10.0.0.9").post("/api/token/", {"username": "RITA", "password": PASSWORD})
+    assert response.status_code == 429
+    assert 0 < int(response["Retry-After"]) <= 60
+    assert ask(name="adam").status_code == 200
+
+
+# Throttles ------------------------------------------------------------------------------------------------------------
+def test_too_many_requests_are_429_with_retry_after_for_this_person_alone(api, people, monkeypatch):
+    monkeypatch.setattr(UserRateThrottle, "rate", "2/min", raising=False)
+    client = api(people.rita)
+    assert [client.get("/api/me/").status_code for _ in range(3)] == [200, 200, 429]
+    response = client.get("/api/jobs/")
+    assert response.status_code == 429
+    assert 0 < int(response["Retry-After"]) <= 60
+    assert "throttled" in response.json()["detail"]
+    assert api(people.adam).get("/api/me/").status_code == 200
+
+
+def test_requests_are_counted_in_the_database(api, people):
+    api(people.rita).get("/api/me/")
+    assert type(cache._connections["default"]).__name__ == "DatabaseCache"
+    assert len(cache.get(f"throttle_user_{people.rita.pk}")) == 1

@@ -1,0 +1,128 @@
+"""A walk over every operation of the schema, as people who should get nothing from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+from batches.models import Upload
+from jobs.models import Asset, Event, Job
+from jobs.states import Stage
+from tests.batches.sheets import sheet_of
+
+pytestmark = pytest.mark.django_db
+METHODS = ("get", "post", "put", "patch", "delete")
+SECRET = "Kestrel"
+BODIES = {
+    "approve": {"version": 0},
+    "reject": {"version": 0, "reason": "Too dark."},
+    "requeue": {"stage": 1},
+    "amend": {"version": 0, "slot_id": "1:1", "layer_id": 5},
+    "choose_comp": {"version": 0, "comp_id": 2},
+    "assign": {"assignee": "rita"},
+    "comment": {"text": "Hello."},
+    "priority": {"priority": "urgent"},
+    "resolve": {"resolution": "resolved"},
+    "commit": {"rows": "good"},
+}
+
+
+def operations():
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    return [(path, method) for path, item in schema["paths"].items() for method in item if method in METHODS]
+
+
+OPERATIONS = operations()
+
+
+@pytest.fixture
+def ours(rich, people, tmp_path):
+    """Blue's records, every one of which has the secret in it; ids by the part of the address they belong to."""
+    Job.objects.filter(pk=rich.pk).update(client_name=SECRET, notes=SECRET)
+    rich.batch.name = SECRET
+    rich.batch.save()
+    sheet = tmp_path / "s.csv"
+    sheet.write_bytes(sheet_of(f"{SECRET},a.psd,a.aepx,x.aep"))
+    from batches.intake.opening import preview_upload
+
+    with sheet.open("rb") as file:
+        upload = preview_upload(people.olga, rich.team, sheet_name="s.csv", sheet_file=file)
+    asset = rich.assets.get(kind="layer")
+    Asset.objects.filter(pk=asset.pk).update(name=f"{SECRET}.png")
+    return {
+        "jobs": rich.pk,
+        "batches": rich.batch_id,
+        "uploads": upload.pk,
+        "assets": asset.pk,
+        "warnings": rich.warnings.get().pk,
+    }
+
+
+def call(client, path, method, ours):
+    collection = path.split("/")[2]
+    address = path.replace("{id}", str(ours.get(collection, 0))).replace("{stage}", str(Stage.MATCHING.value))
+    verb = path.rstrip("/").rpartition("/")[2]
+    return getattr(client, method)(address, BODIES.get(verb, {}) if method != "get" else None)
+
+
+def state_of_everything():
+    return [
+        list(Job.objects.order_by("pk").values()),
+        Event.objects.count(),
+        list(Upload.objects.values("pk", "committed_at")),
+    ]
+
+
+def test_the_schema_has_operations_to_walk():
+    assert len(OPERATIONS) > 35
+    assert {path.split("/")[2] for path, _ in OPERATIONS} >= {"jobs", "batches", "uploads", "events", "assets", "token"}
+
+
+@pytest.mark.parametrize("who", ["oscar", "nobody"])
+def test_a_stranger_finds_nothing_behind_any_operation(api, people, ours, who):
+    """Oscar has every role, in another team; Nobody has no team."""
+    before = state_of_everything()
+    client = api(getattr(people, who))
+    for path, method in OPERATIONS:
+        response = call(client, path, method, ours)
+        content = response.getvalue().decode()
+        where = f"{method} {path}: {response.status_code} {content[:200]}"
+        assert SECRET not in content, where
+        if "{id}" in path:
+            assert response.status_code == 404, where
+        elif response.status_code == 200:
+            shown = json.loads(content)
+            assert shown.get("count", 0) == 0 or path == "/api/teams/", where
+            assert shown.get("total", 0) == 0, where
+        else:
+            assert (path, response.status_code) in {("/api/uploads/", 415), ("/api/token/", 400)}, where
+    assert state_of_everything() == before
+
+
+def test_without_credentials_every_operation_is_401_in_json(api, ours):
+    before = state_of_everything()
+    for path, method in OPERATIONS:
+        if path != "/api/token/":
+            response = call(api(), path, method, ours)
+            assert response.status_code == 401, f"{method} {path}"
+            assert response["Content-Type"] == "application/json"
+            assert response["WWW-Authenticate"] == "Token"
+    assert state_of_everything() == before
+
+
+def test_a_viewer_reads_everything_and_changes_nothing(api, people, ours):
+    before = state_of_everything()
+    client = api(people.vera)
+    for path, method in OPERATIONS:
+        if path in {"/api/token/", "/api/uploads/"}:
+            continue
+        response = call(client, path, method, ours)
+        expected = 200 if method == "get" else 403
+        assert response.status_code == expected, f"{method} {path}: {response.status_code}"
+    assert state_of_everything() == before
+
+
+def test_a_superuser_sees_every_team(api, people, ours):
+    assert api(people.root).get(f"/api/jobs/{ours['jobs']}/").json()["client_name"] == SECRET
