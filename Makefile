@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready-$(shell sha256sum requirements-dev.txt | cut -c1-16)
 SOURCES := aeproject batches jobs review rendering tests manage.py
 
-.PHONY: setup demo test lint types contracts migrations tests bench lock clean
+.PHONY: setup demo test lint types contracts migrations tests bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help:             ## What there is
@@ -44,6 +44,9 @@ tests: setup      ## pytest, on SQLite, and on PostgreSQL where TEST_DATABASE_UR
 bench: setup      ## Measure: medians on this machine
 	@rm -rf var/bench
 	@DATA_DIR=$(CURDIR)/var/bench $(BIN)/python manage.py bench
+
+chaos: setup      ## Kill and freeze processes while 200 jobs run; count losses and double effects
+	@DATA_DIR=$(CURDIR)/var/chaos $(BIN)/python manage.py chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
 
 lock: setup       ## Pin the newest versions that requirements*.in allow
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
