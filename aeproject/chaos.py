@@ -114,22 +114,34 @@ def processes() -> list[int]:
     return sorted(found)
 
 
+@dataclass
+class Host:
+    """The machine under attack: its supervisor, started anew when it died, as systemd would."""
+
+    supervisor: subprocess.Popen[bytes]
+
+    def revive(self) -> None:
+        if self.supervisor.poll() is not None:
+            self.supervisor = start_command("work")
+
+
 def run(*, jobs: int, seed: int, every_seconds: float, timeout_seconds: float) -> Report:
     """Drives ``jobs`` jobs through all stages while processes die; decisions are taken as soon as they are due."""
     team, people = _prepare()
     batch = _open_batch(team, people, jobs)
     attacker = Attacker(random.Random(seed), every_seconds)  # noqa: S311 - chance, not a secret
-    began = time.monotonic()
-    supervisor = start_command("work")
     report = Report(jobs=jobs)
+    began = time.monotonic()
+    host = Host(start_command("work"))
     try:
         start(people["olivia"], batch)
-        for supervisor in _until_over(demo.Demo(team, people, batch), supervisor, report, began + timeout_seconds):
+        for _ in _rounds(demo.Demo(team, people, batch), report, began + timeout_seconds):
+            host.revive()
             attacker.strike()
         report.seconds = time.monotonic() - began
     finally:
         attacker.relent()
-        stop_all([supervisor])
+        stop_all([host.supervisor])
     report.kills, report.freezes = attacker.kills, attacker.freezes
     _count(batch, report)
     return report
@@ -155,10 +167,8 @@ def _open_batch(team: Team, people: dict[str, Any], jobs: int) -> Batch:
     return commit_all(people["olivia"], upload, name="Chaos")
 
 
-def _until_over(
-    prepared: demo.Demo, supervisor: subprocess.Popen[bytes], report: Report, deadline: float
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Yields the present supervisor, again and again, until the batch is over. A dead one is replaced, as by systemd."""
+def _rounds(prepared: demo.Demo, report: Report, deadline: float) -> Iterator[None]:
+    """One item for every look at the batch until it is over; decides what waits, and times the longest standstill."""
     moved, moved_at = 0, time.monotonic()
     while time.monotonic() < deadline:
         try:
@@ -173,9 +183,7 @@ def _until_over(
         if events != moved:
             report.longest_recovery_seconds = max(report.longest_recovery_seconds, time.monotonic() - moved_at)
             moved, moved_at = events, time.monotonic()
-        if supervisor.poll() is not None:
-            supervisor = start_command("work")
-        yield supervisor
+        yield
         time.sleep(ROUND_SECONDS)
 
 
