@@ -92,7 +92,7 @@ class FileCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         self._has_shell = True
         # What libraries tell about a file is for their makers; a name that is no UTF-8 must not break the output.
-        logging.disable(logging.WARNING)
+        logging.disable(logging.CRITICAL)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")

@@ -120,6 +120,16 @@ def test_a_real_process_answers_and_refuses(template: Path, tmp_path: Path) -> N
     assert b"gone.psd" in refused.stderr
 
 
+def test_what_a_library_logs_about_a_damaged_layer_is_not_printed(psd: Path) -> None:
+    data = bytearray(psd.read_bytes())
+    settings = data.index(b"8BIMTySh") + 12
+    data[settings + 64 : settings + 72] = b"\xff" * 8
+    psd.write_bytes(data)
+    refused = manage("inspect", psd)
+    assert (refused.returncode, refused.stdout, refused.stderr.count(b"\n")) == (2, b"", 1)
+    assert refused.stderr.startswith(b"error: card.psd: layer ")
+
+
 def test_a_look_at_a_project_needs_neither_scipy_nor_psd_tools(template: Path) -> None:
     script = (
         "import sys, django; django.setup();"
