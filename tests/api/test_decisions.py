@@ -73,12 +73,13 @@ def test_the_verb_moves_the_job_and_answers_with_it_fresh(api, rung):
     assert Event.objects.filter(job=job, version=1, actor=who).exists()
 
 
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options"])
-def test_other_methods_are_405(api, rung, method):
+def test_other_methods_are_405(api, rung):
     name, job, who, _, _ = rung
-    response = getattr(api(who), method)(address(name, job))
-    assert response.status_code == 405
-    assert "POST" in response["Allow"]
+    client = api(who)
+    for method in ("get", "put", "patch", "delete", "options"):
+        response = getattr(client, method)(address(name, job))
+        assert response.status_code == 405, method
+        assert "POST" in response["Allow"]
 
 
 def test_without_credentials_it_is_401_and_tells_how(api, rung):
@@ -127,13 +128,14 @@ def test_a_verb_that_the_state_forbids_is_409(api, people, batch):
     assert response.json()["allowed"] == ["cancel", "hold", "requeue"]
 
 
-@pytest.mark.parametrize("version", ["x", -1, 1.5, None, [], {}, "", 2**31, 10**400])
 @pytest.mark.parametrize("name", ["approve", "reject", "amend", "choose_comp"])
-def test_a_version_that_is_none_is_400(api, people, batch, name, version):
+def test_a_version_that_is_none_is_400(api, people, batch, name):
     make, who, body, _ = VERBS[name]
-    response = api(getattr(people, who)).post(address(name, make(batch)), {**body, "version": version})
-    assert response.status_code == 400
-    assert list(response.json()) == ["version"]
+    where, client = address(name, make(batch)), api(getattr(people, who))
+    for version in ("x", -1, 1.5, None, [], {}, "", 2**31, 10**400):
+        response = client.post(where, {**body, "version": version})
+        assert response.status_code == 400, version
+        assert list(response.json()) == ["version"]
 
 
 @pytest.mark.parametrize("name", ["approve", "reject", "amend", "choose_comp"])
