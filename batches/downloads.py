@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from batches.answers import CONFLICT
 from jobs.models import Asset, Job
-from jobs.outcomes import RELEASED
+from jobs.releases import newest_release
 from jobs.states import State
 from jobs.store import CHUNK_BYTES, open_asset
 
@@ -35,15 +35,16 @@ def asset_download(request: HttpRequest, pk: int) -> HttpResponseBase:
         return _with_headers(HttpResponse(status=304), asset, etag)
     wanted = request.headers.get("Range", "")
     condition = request.headers.get("If-Range", etag)
-    span = _span(wanted, asset.size_bytes) if condition == etag else (0, asset.size_bytes)
-    if span is None:
+    try:
+        span = _span(wanted, asset.size_bytes) if condition == etag else None
+    except BeyondTheEnd:
         refusal = HttpResponse(status=416, headers={"Content-Range": f"bytes */{asset.size_bytes}"})
         return _with_headers(refusal, asset, etag)
-    start, end = span
+    start, end = span or (0, asset.size_bytes)
     content = () if request.method == "HEAD" else _Slice(_opened(asset), start, end)
     response: HttpResponseBase = StreamingHttpResponse(content)
     response["Content-Length"] = str(end - start)
-    if (start, end) != (0, asset.size_bytes):
+    if span is not None:
         response.status_code = 206
         response["Content-Range"] = f"bytes {start}-{end - 1}/{asset.size_bytes}"
     return _with_headers(response, asset, etag)
@@ -68,24 +69,28 @@ def _file_name(name: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "_", plain) or "file"
 
 
-def _span(header: str, size_bytes: int) -> tuple[int, int] | None:
-    """The bytes to send as (start, end), end exclusive; None when the range cannot be satisfied.
+class BeyondTheEnd(Exception):
+    """None of the bytes that were asked for is in the file."""
 
-    Without a range, with several, or with one that makes no sense, it is everything, as HTTP has it.
+
+def _span(header: str, size_bytes: int) -> tuple[int, int] | None:
+    """The bytes that were asked for as (start, end), end exclusive. Raises BeyondTheEnd.
+
+    None without a range, with several, or with one that makes no sense: then it is everything, as HTTP has it.
     """
-    whole = (0, size_bytes)
     found = ONE_RANGE.fullmatch(header.strip())
     if found is None or not any(found.groups()) or any(len(digits) > MOST_DIGITS for digits in found.groups()):
-        return whole
+        return None
     first, last = found.groups()
-    if not first:
-        count = min(int(last), size_bytes)
-        return (size_bytes - count, size_bytes) if count else None
-    start = int(first)
-    end = min(int(last) + 1, size_bytes) if last else size_bytes
-    if last and int(last) < start:
-        return whole
-    return (start, end) if start < size_bytes else None
+    if first and last and int(last) < int(first):
+        return None
+    if first:
+        start, end = int(first), int(last) + 1 if last else size_bytes
+    else:
+        start, end = size_bytes - min(int(last), size_bytes), size_bytes
+    if start >= size_bytes:
+        raise BeyondTheEnd
+    return start, min(end, size_bytes)
 
 
 def _opened(asset: Asset) -> IO[bytes]:
@@ -116,15 +121,15 @@ class _Slice:
 def job_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """A ZIP of what a completed job deployed: the newest release, as it lies in the output storage."""
     job = get_object_or_404(Job.objects.visible_to(request.user), pk=pk)
-    files = released_files(job)
-    if job.state != State.DONE or not files:
+    release = newest_release(job.assets.order_by("id"))
+    if job.state != State.DONE or release is None:
         words = f"{job.job_id} is {job.public_state.replace('_', ' ')}: it can be downloaded once it is completed."
         return HttpResponse(words, status=CONFLICT, content_type="text/plain; charset=utf-8")
     packed = TemporaryFile()  # noqa: SIM115 - the answer closes it
     try:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for name, asset in files.items():
-                entry = zipfile.ZipInfo(name, date_time=asset.created_at.timetuple()[:6])
+            for asset in release.files:
+                entry = zipfile.ZipInfo(release.name_in_folder(asset), date_time=asset.created_at.timetuple()[:6])
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with open_asset(asset) as source, archive.open(entry, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target, CHUNK_BYTES)
@@ -134,17 +139,3 @@ def job_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     packed.seek(0)
     name = f"{PurePosixPath(job.output_name).stem}.zip"
     return FileResponse(packed, as_attachment=True, filename=_file_name(name), content_type="application/zip")
-
-
-def released_files(job: Job) -> dict[str, Asset]:
-    """The files of the newest release by their names in it, below a folder of the release's own name."""
-    assets = list(job.assets.filter(kind__startswith=RELEASED, storage="outputs").order_by("id"))
-    projects = [asset for asset in assets if asset.kind == "released_project"]
-    if not projects:
-        return {}
-    home = PurePosixPath(projects[-1].storage_name).parent
-    return {
-        str(PurePosixPath(asset.storage_name).relative_to(home.parent)): asset
-        for asset in assets
-        if PurePosixPath(asset.storage_name).is_relative_to(home)
-    }

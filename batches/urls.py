@@ -23,8 +23,6 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("batches/<int:pk>/changes/", site.admin_view(views.batch_changes), name="batch_changes"),
         path("batches/<int:pk>/start/", site.admin_view(views.batch_start), name="batch_start"),
         path("batches/<int:pk>/act/", site.admin_view(views.batch_act), name="batch_act"),
-        path("assets/<int:pk>/", site.admin_view(downloads.asset_download, cacheable=True), name="asset"),
         path("jobs/<int:pk>/download/", site.admin_view(downloads.job_download), name="job_download"),
-        # The same pages under the names that other parts of the project know them by.
         path("assets/<int:pk>/", site.admin_view(downloads.asset_download, cacheable=True), name="asset_download"),
     ]
