@@ -80,7 +80,7 @@ def _body(canvas: skia.Canvas, palette: Palette, look: Look, font_path: str) -> 
         shape((702, 772), (640, 812, 580, 806), closed=False),
     ):
         canvas.drawPath(cuff, outline(palette.accent, 16))
-    font = skia.Font(skia.Typeface.MakeFromFile(font_path), 150)
+    font = skia.Font(skia.FontMgr.New_Custom_Empty().makeFromFile(font_path, 0), 150)
     width = font.measureText(look.number)
     canvas.drawString(look.number, 380 - width / 2, 800, font, outline(palette.dark, 10, 0.55))
     canvas.drawString(look.number, 380 - width / 2, 800, font, fill(palette.light))

@@ -101,4 +101,4 @@ def _add_line(ink: skia.Path, line: str, font: Font, style: Style, anchor: float
 
 @lru_cache(maxsize=8)
 def _typeface(path: Path) -> skia.Typeface:
-    return skia.Typeface.MakeFromFile(str(path))
+    return skia.FontMgr.New_Custom_Empty().makeFromFile(str(path), 0)
