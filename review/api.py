@@ -18,7 +18,6 @@ from rest_framework.response import Response
 
 from jobs.api import STAGE_NAMES, Door, answers, checked, person, stage_of
 from jobs.api_filters import IdFilter, MomentFilter, SearchFilter, StableOrdering, TextFilter
-from jobs.errors import Conflict
 from jobs.models import PRIORITIES, Event, Job, JobQuerySet, Membership, StageRun, Warning
 from jobs.states import PUBLIC_STATES, Stage
 from review import bodies, decisions
@@ -196,10 +195,6 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         """``approve_matches``, ``approve_preview`` or ``force_approve``, by the stage."""
         job = self.get_object()
         data = checked(bodies.ApproveSerializer, request)
-        if data["version"] != job.version:
-            # Asked before the stage tells which approval it is: the click was meant for another stage.
-            words = f"{job.job_id} has changed since you opened it: it is {job.public_state.replace('_', ' ')} now."
-            raise Conflict(words, state=job.public_state)
         decisions.approve(person(request), job, version=data["version"], reason=data["reason"])
         return Response(self.fresh())
 

@@ -77,7 +77,14 @@ def _fields_beside(verb: str, reason: str, target: Stage | None) -> dict[str, An
 
 
 def approve(user: User, job: Job, *, version: int | None, reason: str = "") -> Job:
-    """Approves whatever stage the job is reviewed at. Delivery can only be approved by force, with a reason."""
+    """Approves whatever stage the job is reviewed at. Delivery can only be approved by force, with a reason.
+
+    The version is compared before the stage tells which approval it is: a second click was meant for another stage.
+    """
+    if version is not None and version != job.version:
+        shown = job.public_state.replace("_", " ")
+        words = f"{job.job_id} has changed since you opened it: it is {shown} now."
+        raise Conflict(words, state=job.public_state, allowed=job.allowed())
     verb = {
         Stage.MATCHING: "approve_matches",
         Stage.PREVIEW: "approve_preview",
@@ -256,7 +263,14 @@ def resolve_warning(user: User, warning: Warning, *, resolution: str, note: str)
         warning.resolution, warning.note = resolution, note.strip()
         warning.resolved_by = user if resolution else None
         warning.resolved_at = timezone.now() if resolution else None
-        warning.save(update_fields=["resolution", "note", "resolved_by", "resolved_at"])
+        kept = Warning.objects.filter(pk=warning.pk).update(
+            resolution=warning.resolution,
+            note=warning.note,
+            resolved_by=warning.resolved_by,
+            resolved_at=warning.resolved_at,
+        )
+        if not kept:
+            raise Conflict("The warning is gone: the stage was processed again.", state=warning.job.public_state)
         annotate(
             warning.job,
             "warning_" + (resolution or "reopened"),

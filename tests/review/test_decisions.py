@@ -352,3 +352,10 @@ def test_a_warning_is_accepted_with_a_note_and_opened_again(people: People, batc
 def test_an_empty_comment_is_refused(people: People, batch: Batch) -> None:
     with pytest.raises(Invalid, match="empty"):
         decisions.comment(people.rita, at_matching(batch), text=" \n ")
+
+
+def test_a_warning_that_is_gone_is_a_conflict(job, people):
+    warning = add_warning(job)
+    job.warnings.all().delete()
+    with pytest.raises(Conflict, match="gone"):
+        decisions.resolve_warning(people.rita, warning, resolution="resolved", note="")
