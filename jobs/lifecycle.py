@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs.errors import Conflict, Invalid
@@ -178,7 +179,7 @@ def _settle_runs(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None
         job=job,
         stage=to_stage,
         input_hash=input_hash(job, to_stage),
-        defaults={"priority": job.priority, "queue": queue_of(to_stage)},
+        defaults={"priority": job.priority, "queue": queue_of(to_stage), "queued_at": Now(), "available_at": Now()},
     )
     if created:
         send_ticket()
@@ -189,13 +190,13 @@ def _settle_runs(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None
 
 
 def _queue_again(run: StageRun, job: Job) -> None:
-    now = timezone.now()
     StageRun.objects.filter(pk=run.pk).update(
         state=StageRun.QUEUED,
         priority=job.priority,
+        rank=job.priority,
         queue=queue_of(Stage(run.stage)),
-        queued_at=now,
-        available_at=now,
+        queued_at=Now(),
+        available_at=Now(),
         attempts=0,
         crashes=0,
         token=None,
@@ -205,6 +206,7 @@ def _queue_again(run: StageRun, job: Job) -> None:
         percent=0,
         error="",
         error_class="",
+        fingerprint="",
         started_at=None,
         ended_at=None,
     )
@@ -218,5 +220,5 @@ def drop_live_runs(job: Job) -> None:
         token=None,
         lease_owner="",
         lease_expires_at=None,
-        ended_at=timezone.now(),
+        ended_at=Now(),
     )

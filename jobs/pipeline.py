@@ -9,20 +9,19 @@ import logging
 import shutil
 import time
 from collections.abc import Collection
-from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models.functions import Now
 
 from jobs import outcomes, sources
-from jobs.claims import Lease, claim, worker_name
+from jobs.claims import Lease, claim, has_limits, is_claimable, lease_end, worker_name
 from jobs.errors import LeaseLost
+from jobs.failures import close_attempt, fail
 from jobs.lifecycle import move
-from jobs.models import Attempt, StageRun
-from jobs.retries import POLICIES
+from jobs.models import StageRun
+from jobs.queue import send_ticket
 from jobs.sandbox import Limits, StageFailed, run_stage
 from jobs.stages import delivery, ingestion, matching, preview
 from jobs.stages.base import Prepare
@@ -61,7 +60,7 @@ class Heart:
             return
         self._next = time.monotonic() + self._interval
         kept = StageRun.objects.filter(pk=self._lease.run_id, token=self._lease.token).update(
-            lease_expires_at=timezone.now() + timedelta(seconds=settings.LEASE_SECONDS),
+            lease_expires_at=lease_end(),
             step=step[:120],
             percent=percent,
         )
@@ -86,15 +85,26 @@ def perform(lease: Lease) -> None:
             _finish(lease, stored)
     except LeaseLost:
         logger.info("run %s: the lease is gone, what was made is discarded", run.pk)
-        _close_attempt(lease, outcome="discarded")
+        close_attempt(lease, outcome="discarded")
     except FormatError as error:
         fail(lease, StageFailed(str(error), error_class="file"))
     except StageFailed as error:
         fail(lease, error)
     except OSError as error:
         fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
+    except (OperationalError, InterfaceError) as error:
+        # The database went away or gave up on a lock; when it stays away, the lease brings the work back.
+        connection.close()
+        fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
+        wake_next(run)
+
+
+def wake_next(run: StageRun) -> None:
+    """Asks for a worker where a limit may have held work back until this run ended."""
+    if has_limits(run.job.team) and is_claimable([run.queue]):
+        send_ticket()
 
 
 def _finish(lease: Lease, stored: outcomes.Stored) -> None:
@@ -105,7 +115,7 @@ def _finish(lease: Lease, stored: outcomes.Stored) -> None:
             token=None,
             lease_owner="",
             lease_expires_at=None,
-            ended_at=timezone.now(),
+            ended_at=Now(),
             step="done",
             percent=100,
             result=stored.outcome.result,
@@ -120,7 +130,7 @@ def _finish(lease: Lease, stored: outcomes.Stored) -> None:
             state=StageRun.DROPPED
         )
         stored.keep()
-        _close_attempt(lease, outcome="done")
+        close_attempt(lease, outcome="done")
         move(run.job, _verb_after(Stage(run.stage), stored.outcome.faults))
 
 
@@ -130,49 +140,3 @@ def _verb_after(stage: Stage, faults: bool) -> str:
     if stage == Stage.DELIVERY:
         return "find_faults" if faults else "deploy"
     return "prepare"
-
-
-def fail(lease: Lease, error: StageFailed) -> None:
-    """Queues the run again with a delay, or gives it up, as the policy of the error's class says."""
-    try:
-        with transaction.atomic():
-            _settle_failure(lease, error)
-    except LeaseLost:
-        logger.info("run %s: failed after its lease was gone: %s", lease.run_id, error)
-
-
-def _settle_failure(lease: Lease, error: StageFailed) -> None:
-    policy = POLICIES[error.error_class]
-    run = StageRun.objects.select_related("job").get(pk=lease.run_id)
-    again = run.attempts < policy.attempts
-    now = timezone.now()
-    settled = StageRun.objects.filter(pk=run.pk, token=lease.token, state=StageRun.RUNNING).update(
-        state=StageRun.QUEUED if again else StageRun.FAILED,
-        token=None,
-        lease_owner="",
-        lease_expires_at=None,
-        available_at=now + timedelta(seconds=policy.delay_seconds(run.attempts)) if again else now,
-        ended_at=None if again else now,
-        crashes=F("crashes") + (1 if error.error_class == "crash" else 0),
-        error=str(error),
-        error_class=error.error_class,
-        step="waiting for the next attempt" if again else "failed",
-    )
-    if not settled:
-        raise LeaseLost
-    _close_attempt(lease, outcome="failed", error=error)
-    data = {"error_class": error.error_class, "attempt": run.attempts}
-    if again:
-        move(run.job, "give_back", reason=str(error)[:2000], data=data)
-    else:
-        move(run.job, "fail", reason=str(error)[:2000], data=data)
-
-
-def _close_attempt(lease: Lease, *, outcome: str, error: StageFailed | None = None) -> None:
-    Attempt.objects.filter(pk=lease.attempt_id).update(
-        ended_at=timezone.now(),
-        outcome=outcome,
-        error_class=error.error_class if error else "",
-        error=str(error) if error else "",
-        log=error.log[-20_000:] if error else "",
-    )

@@ -28,7 +28,7 @@ from rendering.errors import FormatError
 PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.25
 
-ErrorClass = Literal["file", "transient", "memory", "time", "bug", "crash"]
+ErrorClass = Literal["file", "transient", "worker", "rate", "memory", "time", "bug", "crash"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +39,18 @@ class Limits:
 
 
 class StageFailed(Exception):
-    """The stage ended without an outcome. ``error_class`` decides whether another attempt makes sense."""
+    """The stage ended without an outcome. ``error_class`` decides whether another attempt makes sense.
 
-    def __init__(self, message: str, *, error_class: ErrorClass, log: str = "") -> None:
+    ``retry_after_seconds`` is for the class ``rate``: when the other side allows the next attempt.
+    """
+
+    def __init__(
+        self, message: str, *, error_class: ErrorClass, log: str = "", retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(message)
         self.error_class: ErrorClass = error_class
         self.log = log
+        self.retry_after_seconds = retry_after_seconds
 
 
 def run_stage(prepare: Prepare, inputs: Inputs, *, limits: Limits, beat: Callable[[str, float], None]) -> Outcome:
@@ -105,6 +111,9 @@ def _outcome(status: int, outcome_file: Path, limits: Limits) -> Outcome:
         number = os.WTERMSIG(status)
         if number == signal.SIGXFSZ:
             raise StageFailed(f"wrote a file of more than {limits.file_bytes} bytes", error_class="memory")
+        if number == signal.SIGKILL:
+            # Nothing in a stage does that to itself: a person, or the kernel when the machine had no memory left.
+            raise StageFailed("the stage process was killed from outside", error_class="worker")
         raise StageFailed(f"the stage process died of signal {signal.Signals(number).name}", error_class="crash")
     if not outcome_file.exists():
         raise StageFailed("the stage process ended without an outcome", error_class="crash")

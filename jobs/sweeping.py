@@ -6,30 +6,51 @@ import shutil
 from pathlib import Path
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
-from jobs.claims import Lease
+from jobs.aging import raise_waiting
+from jobs.claims import Lease, is_claimable
+from jobs.failures import fail
 from jobs.models import Attempt, StageRun
-from jobs.pipeline import fail
 from jobs.queue import send_ticket, tickets_waiting
 from jobs.sandbox import StageFailed
 
+MOST_TICKETS = 500
+
 
 def sweep() -> int:
-    """Takes back lapsed leases and wakes workers for due work without a ticket. Returns how much it found."""
+    """One look at the queue, every second. Returns how many leases lapsed, runs rose in rank and tickets were missing.
+
+    Takes back lapsed leases, raises what waits long, wakes workers for due work without a ticket.
+    """
+    return take_back_lapsed() + raise_waiting() + send_missing_tickets()
+
+
+def take_back_lapsed() -> int:
+    """Queues again what workers hold that went silent. Returns how many runs."""
     lapsed = 0
-    for run in StageRun.objects.filter(state=StageRun.RUNNING, lease_expires_at__lt=timezone.now()):
+    for run in StageRun.objects.filter(state=StageRun.RUNNING, lease_expires_at__lt=Now()).defer("result", "metrics"):
         attempt = Attempt.objects.filter(token=run.token).last() if run.token else None
         if run.token is None or attempt is None:
             continue  # it ended in this moment
         lease = Lease(run_id=run.pk, token=run.token, attempt_id=attempt.pk)
-        fail(lease, StageFailed(f"the worker {run.lease_owner} went silent", error_class="crash"))
+        fail(lease, StageFailed(f"the worker {run.lease_owner} went silent", error_class="worker"))
         lapsed += 1
-    due = StageRun.objects.filter(state=StageRun.QUEUED, available_at__lte=timezone.now()).count()
+    return lapsed
+
+
+def send_missing_tickets() -> int:
+    """Wakes workers where work could be claimed and fewer tickets wait than runs. Returns how many tickets it sent.
+
+    Work that is paused or held back by a limit needs no worker; more than ``MOST_TICKETS`` in stock help nobody.
+    """
+    if not is_claimable():
+        return 0
+    due = StageRun.objects.filter(state=StageRun.QUEUED, available_at__lte=Now()).order_by()[:MOST_TICKETS].count()
     missing = max(0, due - tickets_waiting())
-    for _ in range(min(missing, 100)):
+    for _ in range(missing):
         send_ticket()
-    return lapsed + missing
+    return missing
 
 
 def sweep_workdirs() -> int:

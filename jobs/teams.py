@@ -38,6 +38,13 @@ class TeamQuerySet(models.QuerySet[M]):
         return str(field)
 
 
+class MachineQuerySet(TeamQuerySet[M]):
+    """Rows that machines keep for themselves: no team's, so that superusers alone may look."""
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.all() if user.is_active and getattr(user, "is_superuser", False) else self.none()
+
+
 def roles_of(user: User, team: Team) -> frozenset[Role]:
     """The roles a person has in a team. A superuser has all of people's roles in every team."""
     if not user.is_active:

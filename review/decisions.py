@@ -286,7 +286,7 @@ def set_priority(user: User, job: Job, *, priority: int) -> Job:
     require_role(user, job.team, Role.OPERATOR)
     with transaction.atomic():
         Job.objects.filter(pk=job.pk).update(priority=priority)
-        job.runs.filter(state="queued").update(priority=priority)
+        job.runs.filter(state="queued").update(priority=priority, rank=priority)
         annotate(job, "prioritise", actor=user, data={"priority": priority})
     job.refresh_from_db()
     return job

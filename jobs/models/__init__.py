@@ -1,5 +1,6 @@
 """The records of the core: teams, jobs, their preparations, matches, warnings, files and history."""
 
+from jobs.models.allowance import RequestWindow, TokenBucket
 from jobs.models.asset import Asset
 from jobs.models.choices import (
     PRIORITIES,
@@ -14,6 +15,7 @@ from jobs.models.event import Event
 from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
 from jobs.models.run import Attempt, StageRun
+from jobs.models.scheduling import Pause, Turn
 from jobs.models.team import Membership, Team
 from jobs.models.warning import Warning
 
@@ -27,8 +29,12 @@ __all__ = [
     "JobQuerySet",
     "Match",
     "Membership",
+    "Pause",
+    "RequestWindow",
     "StageRun",
     "Team",
+    "TokenBucket",
+    "Turn",
     "Warning",
     "priority_choices",
     "queue_choices",

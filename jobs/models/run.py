@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from jobs.models.choices import PRIORITIES, priority_choices, queue_choices, stage_choices
 from jobs.models.job import Job
+from jobs.models.team import Team
 from jobs.states import Queue, Stage
 from jobs.teams import TeamQuerySet
 
@@ -22,10 +24,15 @@ class StageRun(models.Model):
     STATES = (QUEUED, RUNNING, DONE, FAILED, DROPPED)
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="runs")
+    # The job's own, so that one index can order the runs of all teams. Nothing is looked up by them alone.
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+", db_index=False)
+    batch = models.ForeignKey("batches.Batch", on_delete=models.CASCADE, related_name="+", db_index=False)
     stage = models.PositiveSmallIntegerField(choices=stage_choices)
     input_hash = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=[(s, s) for s in STATES], default=QUEUED)
     priority = models.PositiveSmallIntegerField(choices=priority_choices, default=PRIORITIES["normal"])
+    rank = models.PositiveSmallIntegerField(default=PRIORITIES["normal"], editable=False)
+    """The priority, risen by age (``jobs.aging``)."""
     queue = models.CharField(max_length=10, choices=queue_choices, default=Queue.LIGHT.value)
     queued_at = models.DateTimeField(default=timezone.now)
     available_at = models.DateTimeField(default=timezone.now)
@@ -40,6 +47,8 @@ class StageRun(models.Model):
     metrics = models.JSONField(default=dict, blank=True)
     error_class = models.CharField(max_length=20, blank=True)
     error = models.TextField(blank=True)
+    fingerprint = models.CharField(max_length=16, blank=True, editable=False)
+    """Of the cause, when the run failed for good: the same for every run that failed for the same reason."""
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -60,17 +69,24 @@ class StageRun(models.Model):
         ]
         indexes = [
             models.Index(
-                F("priority"),
-                F("queued_at"),
-                F("id"),
+                fields=["queue", "rank", "team", "batch", "available_at", "id"],
                 condition=Q(state="queued"),
                 name="run_to_claim",
             ),
+            models.Index(fields=["priority", "rank", "queued_at"], condition=Q(state="queued"), name="run_to_raise"),
+            models.Index(fields=["team", "batch"], condition=Q(state="running"), name="run_by_load"),
+            models.Index(fields=["team", "fingerprint"], condition=Q(state="failed"), name="run_by_cause"),
             models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="run_to_sweep"),
         ]
 
     def __str__(self) -> str:
         return f"{self.job} {Stage(self.stage).label} ({self.state})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is None:
+            self.team_id, self.batch_id = self.job.team_id, self.job.batch_id
+            self.rank = self.priority
+        super().save(*args, **kwargs)
 
     @property
     def seconds(self) -> float | None:

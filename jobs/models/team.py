@@ -15,6 +15,9 @@ class Team(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(max_length=60, unique=True)
+    running_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Jobs of the team that run at once. Empty: as the settings say; 0: no limit."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TeamQuerySet["Team"].as_manager()

@@ -40,6 +40,7 @@ CONTENT: dict[str, tuple[str, Callable[[Prepared], Any]]] = {
 SHOWN_EVENTS = 12
 MOST_CHANGES_TOLD = 8
 WORKING = (State.QUEUED, State.RUNNING)
+MOST_AHEAD = 1_000
 
 
 def person(request: HttpRequest) -> User:
@@ -120,9 +121,9 @@ def read_status(job: Job) -> dict[str, Any] | None:
     run = job.run_of(Stage(job.stage)) if job.state in (*WORKING, State.FAILED) else None
     status: dict[str, Any] = {"run": run, "working": job.state in WORKING, "attempts": []}
     if run is not None and run.state == StageRun.QUEUED:
-        status["ahead"] = StageRun.objects.filter(
-            Q(priority__lt=run.priority) | Q(priority=run.priority, queued_at__lt=run.queued_at), state=StageRun.QUEUED
-        ).count()
+        before = Q(rank__lt=run.rank) | Q(rank=run.rank, available_at__lt=run.available_at)
+        ahead = StageRun.objects.filter(before, state=StageRun.QUEUED, queue=run.queue)
+        status["ahead"] = ahead.order_by()[:MOST_AHEAD].count()
     if run is not None and (run.error or job.state == State.FAILED):
         status["attempts"] = list(run.tries.all())
     if job.state in (State.ON_HOLD, State.CANCELLED):

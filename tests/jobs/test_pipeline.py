@@ -241,7 +241,8 @@ def test_nothing_is_overwritten_in_the_output_storage(batch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error_class", "attempts"), [("file", 1), ("transient", 5), ("crash", 3), ("bug", 2), ("memory", 2), ("time", 2)]
+    ("error_class", "attempts"),
+    [("file", 1), ("transient", 5), ("worker", 5), ("crash", 3), ("bug", 2), ("memory", 2), ("time", 2)],
 )
 def test_failures_are_tried_again_as_often_as_their_class_allows(batch, error_class, attempts):
     job = queue(batch)

@@ -1,0 +1,87 @@
+"""How a run ends badly: queued again after a delay, or given up, as the policy of its error's class says."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from jobs.claims import Lease
+from jobs.errors import LeaseLost
+from jobs.fingerprints import fingerprint
+from jobs.lifecycle import move
+from jobs.models import Attempt, StageRun
+from jobs.retries import POLICIES, Policy
+from jobs.sandbox import StageFailed
+
+logger = logging.getLogger(__name__)
+
+
+def fail(lease: Lease, error: StageFailed) -> None:
+    """Queues the run again with a delay, or gives it up. Does nothing when the lease is gone."""
+    try:
+        with transaction.atomic():
+            _settle(lease, error)
+    except LeaseLost:
+        logger.info("run %s: failed after its lease was gone: %s", lease.run_id, error)
+
+
+def _settle(lease: Lease, error: StageFailed) -> None:
+    policy = POLICIES[error.error_class]
+    run = StageRun.objects.select_related("job").get(pk=lease.run_id)
+    again = policy.tries_again(run.attempts)
+    changes = _again(run, policy, error) if again else _given_up(run, error)
+    settled = StageRun.objects.filter(pk=run.pk, token=lease.token, state=StageRun.RUNNING).update(
+        token=None,
+        lease_owner="",
+        lease_expires_at=None,
+        crashes=F("crashes") + (1 if error.error_class in {"crash", "worker"} else 0),
+        error=str(error),
+        error_class=error.error_class,
+        **changes,
+    )
+    if not settled:
+        raise LeaseLost
+    close_attempt(lease, outcome="failed", error=error)
+    data = {"error_class": error.error_class, "attempt": run.attempts}
+    if not again:
+        # What failed before with other inputs is history: a job is among the dead letters once.
+        older = StageRun.objects.filter(job_id=run.job_id, state=StageRun.FAILED).exclude(pk=run.pk)
+        older.update(state=StageRun.DROPPED)
+    move(run.job, "give_back" if again else "fail", reason=str(error)[:2000], data=data)
+
+
+def _again(run: StageRun, policy: Policy, error: StageFailed) -> dict[str, Any]:
+    delay = error.retry_after_seconds
+    if delay is None:
+        delay = policy.delay_seconds(max(run.attempts, 1))
+    return {
+        "state": StageRun.QUEUED,
+        "available_at": Now() + timedelta(seconds=delay),
+        "attempts": F("attempts") if policy.counted else F("attempts") - 1,
+        "queue": policy.queue or run.queue,
+        "step": "waiting for the next attempt",
+    }
+
+
+def _given_up(run: StageRun, error: StageFailed) -> dict[str, Any]:
+    return {
+        "state": StageRun.FAILED,
+        "ended_at": Now(),
+        "fingerprint": fingerprint(run.stage, error.error_class, str(error)),
+        "step": "failed",
+    }
+
+
+def close_attempt(lease: Lease, *, outcome: str, error: StageFailed | None = None) -> None:
+    Attempt.objects.filter(pk=lease.attempt_id).update(
+        ended_at=Now(),
+        outcome=outcome,
+        error_class=error.error_class if error else "",
+        error=str(error) if error else "",
+        log=error.log[-20_000:] if error else "",
+    )
