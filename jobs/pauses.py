@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import transaction
 
@@ -15,7 +15,13 @@ from jobs.teams import require_role
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from batches.models import Batch
+
+class SomeBatch(Protocol):
+    """A batch as it is seen from below."""
+
+    pk: Any
+    name: Any
+    team: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,7 @@ class Scope:
     batch_id: int | None = None
 
 
-def of_batch(batch: Batch) -> Scope:
+def of_batch(batch: SomeBatch) -> Scope:
     return Scope(key=f"batch:{batch.pk}", label=f"The batch {batch.name}", team=batch.team, batch_id=batch.pk)
 
 
