@@ -355,7 +355,7 @@ def test_an_empty_comment_is_refused(people: People, batch: Batch) -> None:
 
 
 def test_a_warning_that_is_gone_is_a_conflict(job, people):
-    warning = add_warning(job)
+    warning = add_warning(job, Stage.INGESTION)
     job.warnings.all().delete()
     with pytest.raises(Conflict, match="gone"):
         decisions.resolve_warning(people.rita, warning, resolution="resolved", note="")
