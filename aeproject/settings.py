@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
@@ -49,6 +51,24 @@ def _paths(name: str, default: list[Path]) -> list[Path]:
         if not path.is_absolute():
             raise ImproperlyConfigured(f"{name}: {path} is not an absolute path")
     return paths
+
+
+def _networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Networks such as 10.1.0.0/16, separated by commas."""
+    parts = [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+    try:
+        return [ipaddress.ip_network(part) for part in parts]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
+
+
+def _site(name: str, default: str) -> str:
+    """The address under which people reach us, without a slash at its end."""
+    value = os.environ.get(name, default).rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ImproperlyConfigured(f"{name}={value!r} is not an address such as https://jobs.example.com")
+    return value
 
 
 # Where things lie -----------------------------------------------------------------------------------------------------
@@ -229,6 +249,19 @@ Q_CLUSTER = {
     "recycle": 50,
     "label": "Tickets",
 }
+
+# What goes out (docs/operations.md): e-mail and webhooks ----------------------------------------------------------------
+SITE_URL = _site("SITE_URL", "http://127.0.0.1:8000")
+_mail: dict[str, Any] = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_TLS")), bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_HOST = _mail.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = _mail.get("EMAIL_PORT") or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_USER") or "", _mail.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("MAIL_FROM", "aeproject@localhost")
+WEBHOOK_ALLOWED_NETWORKS = _networks("WEBHOOK_ALLOWED_NETWORKS")
+NOTICE_DAYS = _int("NOTICE_DAYS", 30, least=1)
 
 # API ------------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from jobs.errors import Conflict, Invalid
 from jobs.models import Event, Job, StageRun
+from jobs.notices import announce
 from jobs.queue import send_ticket
 from jobs.stages.base import input_hash
 from jobs.states import FINAL, REUSABLE, VERBS, Stage, State, Verb, allowed_verbs, public_state, queue_of
@@ -143,7 +144,7 @@ def _write(rule: Verb, present: Job, request: Move, to_stage: Stage, to_state: S
     updated = Job.objects.filter(pk=present.pk, version=present.version).update(**changes)
     if not updated:
         raise Conflict(f"{present.job_id} was changed by somebody else in this moment.", state=present.public_state)
-    Event.objects.create(
+    event = Event.objects.create(
         team_id=present.team_id,
         batch_id=present.batch_id,
         job=present,
@@ -159,6 +160,7 @@ def _write(rule: Verb, present: Job, request: Move, to_stage: Stage, to_state: S
         at=now,
     )
     present.refresh_from_db()
+    announce(event, present)
 
 
 def _held_state(present: Job, to_state: State) -> str:

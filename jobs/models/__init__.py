@@ -14,6 +14,7 @@ from jobs.models.choices import (
 from jobs.models.event import Event
 from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
+from jobs.models.notice import Delivery, MailSwitch, WebhookEndpoint
 from jobs.models.run import Attempt, StageRun
 from jobs.models.scheduling import Pause, Turn
 from jobs.models.team import Membership, Team
@@ -24,9 +25,11 @@ __all__ = [
     "PRIORITY_NAMES",
     "Asset",
     "Attempt",
+    "Delivery",
     "Event",
     "Job",
     "JobQuerySet",
+    "MailSwitch",
     "Match",
     "Membership",
     "Pause",
@@ -36,6 +39,7 @@ __all__ = [
     "TokenBucket",
     "Turn",
     "Warning",
+    "WebhookEndpoint",
     "priority_choices",
     "queue_choices",
     "role_choices",

@@ -1,0 +1,169 @@
+"""Events that leave the house: who is told by webhook or e-mail, and every single delivery."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from jobs.models.event import Event
+from jobs.models.job import Job
+from jobs.models.team import Team
+from jobs.teams import TeamQuerySet
+from jobs.webhooks import Refused, check_url
+
+NOTICE_NAMES = {
+    "batch.completed": "A batch is complete",
+    "batch.completed_with_errors": "A batch is complete with errors",
+    "batch.failed": "A batch failed",
+    "job.failed": "A job failed",
+    "job.awaiting_review": "A job awaits review",
+    "job.awaiting_approval": "A job awaits approval",
+    "job.validation_failed": "A job failed validation",
+    "job.deployed": "A job was deployed",
+}
+TEST = "test"
+MAILED_AT_FIRST = ["batch.completed", "batch.completed_with_errors", "batch.failed"]
+
+
+def all_names() -> list[str]:
+    return list(NOTICE_NAMES)
+
+
+def names_mailed_at_first() -> list[str]:
+    """Mails about every single job of a large batch are what nobody reads: they are chosen, not given."""
+    return list(MAILED_AT_FIRST)
+
+
+def new_secret() -> str:
+    """A signing secret in the form of Standard Webhooks: 32 random bytes in Base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def check_secret(secret: str) -> None:
+    """Raises ValidationError unless the secret is 24 to 64 bytes in Base64, with or without ``whsec_``."""
+    try:
+        size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        size = 0
+    if not 24 <= size <= 64:
+        raise ValidationError("A secret is whsec_ and 24 to 64 random bytes in Base64.")
+
+
+def check_names(names: object) -> None:
+    """Raises ValidationError unless it is a list of names of notices."""
+    if not isinstance(names, list) or not set(names) <= set(NOTICE_NAMES):
+        raise ValidationError(f"Choose from: {', '.join(NOTICE_NAMES)}.")
+
+
+class WebhookEndpoint(models.Model):
+    """An address outside that a team's events are sent to, signed with its secret. ``events`` are names of notices."""
+
+    TEAM_FIELD = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="webhook_endpoints")
+    url = models.URLField(max_length=500)
+    secret = models.CharField(max_length=120, default=new_secret, validators=[check_secret])
+    events = models.JSONField(default=all_names, validators=[check_names])
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TeamQuerySet["WebhookEndpoint"].as_manager()
+
+    class Meta:
+        ordering = ["team_id", "id"]
+        constraints = [models.UniqueConstraint(fields=["team", "url"], name="one_endpoint_per_team_and_url")]
+
+    def __str__(self) -> str:
+        return self.url
+
+    def clean(self) -> None:
+        try:
+            check_url(self.url)
+        except Refused as error:
+            raise ValidationError({"url": str(error)}) from None
+
+
+class MailSwitch(models.Model):
+    """Whether a team's members get e-mail, and about what. A team without one gets none."""
+
+    TEAM_FIELD = "team"
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, related_name="mail_switch")
+    events = models.JSONField(default=names_mailed_at_first, validators=[check_names])
+    active = models.BooleanField(default=True)
+
+    objects = TeamQuerySet["MailSwitch"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "mail switches"
+
+    def __str__(self) -> str:
+        return f"e-mail of {self.team}"
+
+
+class Delivery(models.Model):
+    """One notice to one receiver, written with the change that it tells of. ``message_id`` stays over all attempts.
+
+    A row that is being sent has a ``token`` and is due again at ``available_at``, should its sender die.
+    """
+
+    TEAM_FIELD = "team"
+    WEBHOOK, EMAIL = "webhook", "email"
+    CHANNELS = (WEBHOOK, EMAIL)
+    WAITING, DELIVERED, DEAD = "waiting", "delivered", "dead"
+    STATES = (WAITING, DELIVERED, DEAD)
+
+    message_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="deliveries")
+    name = models.CharField(max_length=40)
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries")
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries")
+    batch = models.ForeignKey(
+        "batches.Batch", on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries"
+    )
+    channel = models.CharField(max_length=10, choices=[(name, name) for name in CHANNELS])
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries"
+    )
+    recipient = models.EmailField(blank=True)
+    lane = models.CharField(max_length=40)
+    payload = models.JSONField()
+    state = models.CharField(max_length=10, choices=[(name, name) for name in STATES], default=WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    available_at = models.DateTimeField(default=timezone.now)
+    token = models.UUIDField(null=True, blank=True)
+    last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_answer = models.TextField(blank=True)
+    last_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TeamQuerySet["Delivery"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "name", "lane", "recipient"],
+                condition=Q(event__isnull=False),
+                name="one_delivery_per_event_and_receiver",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["available_at", "id"], condition=Q(state="waiting"), name="delivery_to_send"),
+            models.Index(fields=["lane"], condition=Q(token__isnull=False), name="delivery_under_way"),
+            models.Index(fields=["team", "-id"], name="delivery_by_team"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} to {self.receiver}"
+
+    @property
+    def receiver(self) -> str:
+        return self.recipient if self.endpoint is None else self.endpoint.url

@@ -1,0 +1,291 @@
+"""The outbox: what happens to jobs is told outside by webhook and e-mail, at least once.
+
+``announce`` writes a row per receiver in the transaction of the change, so that neither exists without the other;
+``deliver_due`` sends what is due, from any number of processes. An id stays with a row over all its attempts.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models import F, Q
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from jobs import webhooks
+from jobs.errors import Conflict
+from jobs.models import Delivery, Event, Job, MailSwitch, Membership, WebhookEndpoint
+from jobs.models.notice import NOTICE_NAMES, TEST
+from jobs.retries import Policy
+from jobs.states import Role, Stage, State, public_state
+from jobs.webhooks import Answer
+
+if TYPE_CHECKING:
+    from jobs.models import Team
+
+logger = logging.getLogger(__name__)
+
+POLICY = Policy(attempts=12, first_seconds=1.0, factor=3.0, most_seconds=3600.0)
+HOLD_SECONDS = 120
+"""How long a row belongs to the one who sends it; then it is due again."""
+MOST_REASON_CHARACTERS = 2_000
+
+BY_STATE = {
+    "failed": "job.failed",
+    "awaiting_review": "job.awaiting_review",
+    "awaiting_approval": "job.awaiting_approval",
+    "validation_failed": "job.validation_failed",
+    "completed": "job.deployed",
+}
+"""The notice of each public state that somebody outside wants to hear of."""
+SETTLED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+MAIL_ROLES = {"job.awaiting_review": Role.REVIEWER, "job.awaiting_approval": Role.APPROVER}
+"""Whose decision is awaited; all other mails go to everybody in the team."""
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+def announce(event: Event, job: Job) -> int:
+    """Writes the deliveries that a move of a job leads to, in the caller's transaction. Returns how many."""
+    if event.to_public == event.from_public:
+        return 0
+    settles = event.to_state in SETTLED
+    name = BY_STATE.get(event.to_public)
+    if name is None and not settles:
+        return 0
+    endpoints = list(WebhookEndpoint.objects.filter(team_id=job.team_id, active=True))
+    mail = MailSwitch.objects.filter(team_id=job.team_id, active=True).first()
+    if not endpoints and mail is None:
+        return 0
+    rows = list(_rows(name, event, job, endpoints, mail, _job_facts(event, job))) if name else []
+    ending = _batch_ending(job) if settles else None
+    if ending is not None:
+        batch_name, facts = ending
+        rows += _rows(batch_name, event, job, endpoints, mail, facts)
+    Delivery.objects.bulk_create(rows)
+    return len(rows)
+
+
+def _rows(
+    name: str,
+    event: Event,
+    job: Job,
+    endpoints: list[WebhookEndpoint],
+    mail: MailSwitch | None,
+    facts: dict[str, Any],
+) -> Iterator[Delivery]:
+    payload = {"type": name, "timestamp": event.at.isoformat(), "data": facts}
+    common: dict[str, Any] = {
+        "team_id": job.team_id,
+        "name": name,
+        "event": event,
+        "job": None if name.startswith("batch.") else job,
+        "batch_id": job.batch_id,
+        "payload": payload,
+    }
+    for endpoint in endpoints:
+        if name in endpoint.events:
+            yield Delivery(channel=Delivery.WEBHOOK, endpoint=endpoint, lane=_lane(endpoint), **common)
+    if mail is not None and name in mail.events:
+        for address in _addresses(job.team_id, name):
+            yield Delivery(channel=Delivery.EMAIL, recipient=address, lane=Delivery.EMAIL, **common)
+
+
+def _lane(endpoint: WebhookEndpoint) -> str:
+    return f"{Delivery.WEBHOOK}-{endpoint.pk}"
+
+
+def _addresses(team_id: int, name: str) -> list[str]:
+    members = Membership.objects.filter(team_id=team_id, user__is_active=True).exclude(user__email="")
+    if name in MAIL_ROLES:
+        members = members.filter(role=MAIL_ROLES[name])
+    return sorted(set(members.values_list("user__email", flat=True)))
+
+
+def _job_facts(event: Event, job: Job) -> dict[str, Any]:
+    return {
+        "team": job.team.slug,
+        "batch": {"id": job.batch_id, "name": job.batch.name},
+        "job": {
+            "id": job.pk,
+            "job_id": job.job_id,
+            "output_name": job.output_name,
+            "client_name": job.client_name,
+            "project_name": job.project_name,
+            "stage": Stage(job.stage).name.lower(),
+            "state": public_state(Stage(job.stage), State(job.state)),
+            "version": job.version,
+        },
+        "reason": event.reason[:MOST_REASON_CHARACTERS],
+    }
+
+
+def _batch_ending(job: Job) -> tuple[str, dict[str, Any]] | None:
+    """The notice about the job's batch when the job was its last one to settle.
+
+    The batch's row is locked first: of two jobs that settle in the same moment, the second sees the first.
+    """
+    batches = type(job.batch)._default_manager
+    batches.select_for_update(no_key=True).get(pk=job.batch_id)
+    unsettled = [state for state in State if state not in SETTLED]
+    if Job.objects.filter(batch_id=job.batch_id, state__in=unsettled).exists():
+        return None
+    counts = Counter(Job.objects.filter(batch_id=job.batch_id).values_list("state", flat=True))
+    done, failed = counts[State.DONE], counts[State.FAILED]
+    if not done and not failed:
+        return None  # cancelled as a whole: whoever did it knows
+    name = "batch.failed" if not done else "batch.completed_with_errors" if failed else "batch.completed"
+    return name, {
+        "team": job.team.slug,
+        "batch": {"id": job.batch_id, "name": job.batch.name},
+        "jobs": {"completed": done, "failed": failed, "cancelled": counts[State.CANCELLED]},
+    }
+
+
+def announce_test(endpoint: WebhookEndpoint) -> Delivery:
+    """A delivery that tells of nothing, to try an endpoint out. Raises Conflict when the endpoint is switched off."""
+    if not endpoint.active:
+        raise Conflict(f"{endpoint.url} is switched off. Switch it on to test it.")
+    return Delivery.objects.create(
+        team_id=endpoint.team_id,
+        name=TEST,
+        channel=Delivery.WEBHOOK,
+        endpoint=endpoint,
+        lane=_lane(endpoint),
+        payload={"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"team": endpoint.team.slug}},
+    )
+
+
+def replay(delivery: Delivery) -> None:
+    """Sends a delivery again, under its id. Raises Conflict when it is waiting to be sent anyway."""
+    if not _queue_again(Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.WAITING)):
+        raise Conflict("This delivery is waiting to be sent already.", state=Delivery.WAITING)
+
+
+def replay_dead(team: Team) -> int:
+    """Sends all dead deliveries of a team again. Returns how many."""
+    return _queue_again(Delivery.objects.filter(team=team, state=Delivery.DEAD))
+
+
+def _queue_again(deliveries: Any) -> int:
+    return int(deliveries.update(state=Delivery.WAITING, attempts=0, available_at=timezone.now(), token=None))
+
+
+# Sending ------------------------------------------------------------------------------------------------------------
+def deliver_due(limit: int = 50) -> int:
+    """Sends up to ``limit`` due deliveries, oldest first. Returns how many attempts were made.
+
+    Never two at a time to one receiver, whoever else sends: a receiver that hangs holds up its own lane alone.
+    """
+    for done in range(limit):
+        delivery = _claim()
+        if delivery is None:
+            return done
+        _settle(delivery, _send(delivery))
+    return limit
+
+
+def _claim() -> Delivery | None:
+    """Takes the oldest due row. The attempt is counted before it is made; a sender that dies leaves the row due."""
+    for _ in range(10):
+        now = timezone.now()
+        waiting = Delivery.objects.filter(state=Delivery.WAITING)
+        under_way = waiting.filter(token__isnull=False, available_at__gt=now).values("lane")
+        due = waiting.filter(available_at__lte=now).exclude(lane__in=under_way)
+        due = due.filter(Q(endpoint__isnull=True) | Q(endpoint__active=True))
+        delivery = due.select_related("endpoint", "team").order_by("available_at", "id").first()
+        if delivery is None:
+            return None
+        token = uuid.uuid4()
+        taken = Delivery.objects.filter(
+            pk=delivery.pk, state=Delivery.WAITING, available_at=delivery.available_at, attempts=delivery.attempts
+        ).update(
+            token=token,
+            attempts=F("attempts") + 1,
+            available_at=now + timedelta(seconds=HOLD_SECONDS),
+            last_at=now,
+        )
+        if taken:
+            delivery.token = token
+            delivery.attempts += 1
+            return delivery
+    return None
+
+
+def _send(delivery: Delivery) -> Answer:
+    if delivery.endpoint is None:
+        return _send_mail(delivery)
+    payload = {**delivery.payload, "data": {**delivery.payload["data"], "url": link(delivery)}}
+    endpoint = delivery.endpoint
+    return webhooks.send(endpoint.url, endpoint.secret, message_id=delivery.message_id, payload=payload)
+
+
+def _send_mail(delivery: Delivery) -> Answer:
+    context = {
+        "title": NOTICE_NAMES[delivery.name],
+        "facts": delivery.payload["data"],
+        "link": link(delivery),
+        "team": delivery.team,
+    }
+    about = delivery.payload["data"].get("job", {}).get("job_id") or delivery.payload["data"]["batch"]["name"]
+    message = EmailMultiAlternatives(
+        subject=" ".join(f"{context['title']}: {about}".split()),
+        body=render_to_string("notices/mail.txt", context),
+        to=[delivery.recipient],
+        headers={"Message-ID": f"<{delivery.message_id.hex}@{urlsplit(settings.SITE_URL).hostname}>"},
+    )
+    message.attach_alternative(render_to_string("notices/mail.html", context), "text/html")
+    try:
+        message.send()
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        return Answer(status=getattr(error, "smtp_code", None), text=f"{type(error).__name__}: {error}")
+    return Answer(status=250, text="accepted")
+
+
+def link(delivery: Delivery) -> str:
+    """Where the job or the batch of a notice can be looked at."""
+    if delivery.job_id is not None:
+        path = reverse("admin:job", args=[delivery.job_id])
+    elif delivery.batch_id is not None:
+        path = reverse("admin:batch", args=[delivery.batch_id])
+    else:
+        path = reverse("admin:index")
+    return f"{settings.SITE_URL.rstrip('/')}{path}"
+
+
+def _settle(delivery: Delivery, answer: Answer) -> None:
+    changes: dict[str, Any] = {"token": None, "last_status": answer.status, "last_answer": answer.text[:2_000]}
+    if answer.is_accepted:
+        changes["state"] = Delivery.DELIVERED
+    elif delivery.attempts >= POLICY.attempts:
+        changes["state"] = Delivery.DEAD
+    else:
+        wait = POLICY.delay_seconds(delivery.attempts)
+        asked = min(answer.retry_after_seconds or 0.0, POLICY.most_seconds)
+        changes["available_at"] = timezone.now() + timedelta(seconds=max(wait, asked))
+    with transaction.atomic():
+        kept = Delivery.objects.filter(pk=delivery.pk, token=delivery.token).update(**changes)
+    if not kept:
+        return  # it took so long that somebody else sends it now
+    level = logging.INFO if answer.is_accepted else logging.WARNING
+    words = "delivered" if answer.is_accepted else "dead" if "state" in changes else "will be tried again"
+    logger.log(
+        level, "%s %s: %s, attempt %d: %s", delivery.channel, delivery, words, delivery.attempts, answer.text[:200]
+    )
+
+
+def forget_old() -> int:
+    """Deletes deliveries that ended more than NOTICE_DAYS ago. Returns how many."""
+    long_ago = timezone.now() - timedelta(days=settings.NOTICE_DAYS)
+    ended = Delivery.objects.filter(created_at__lt=long_ago).exclude(state=Delivery.WAITING)
+    return ended.delete()[0]
