@@ -250,7 +250,7 @@ Q_CLUSTER = {
     "label": "Tickets",
 }
 
-# What goes out (docs/operations.md): e-mail and webhooks ----------------------------------------------------------------
+# What goes out (docs/operations.md): e-mail and webhooks --------------------------------------------------------------
 SITE_URL = _site("SITE_URL", "http://127.0.0.1:8000")
 _mail: dict[str, Any] = env.email_url("EMAIL_URL", default="consolemail://")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]

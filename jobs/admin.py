@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
@@ -14,7 +15,21 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from jobs.models import Asset, Attempt, Event, Match, Membership, StageRun, Team, Warning
+from jobs.models import (
+    Asset,
+    Attempt,
+    Event,
+    MailSwitch,
+    Match,
+    Membership,
+    StageRun,
+    Team,
+    Warning,
+    WebhookEndpoint,
+)
+from jobs.models.notice import NOTICE_NAMES
+from jobs.states import Role
+from jobs.teams import roles_of
 
 MOST_JSON_CHARACTERS = 50_000
 
@@ -220,3 +235,69 @@ class AssetAdmin(TeamModelAdmin):
     list_select_related = ("job",)
     search_fields = ("name", "job__job_id", "sha256")
     ordering = ("-id",)
+
+
+class ManagedByOperators:
+    """Operators of a team (and superusers) add, change and delete its rows; its other members look."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(_operated_teams(request))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(_operated_teams(request)) if obj is None else obj.team_id in _operated_teams(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "team":
+            kwargs["queryset"] = Team.objects.filter(pk__in=_operated_teams(request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+def _operated_teams(request: HttpRequest) -> frozenset[int]:
+    known: frozenset[int] | None = getattr(request, "operated_teams", None)
+    if known is None:
+        assert isinstance(request.user, User)
+        teams = Team.objects.visible_to(request.user)
+        known = frozenset(team.pk for team in teams if Role.OPERATOR in roles_of(request.user, team))
+        setattr(request, "operated_teams", known)  # noqa: B010 - a note on the request: asked for every button
+    return known
+
+
+class NoticeForm(forms.ModelForm[Any]):
+    """Names of notices as boxes to tick."""
+
+    events = forms.MultipleChoiceField(choices=list(NOTICE_NAMES.items()), widget=forms.CheckboxSelectMultiple)
+
+
+class WebhookForm(NoticeForm):
+    url = forms.URLField(label="URL", max_length=500, assume_scheme="https")
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(ManagedByOperators, TeamModelAdmin):
+    form = WebhookForm
+    list_display = ("url", "team", "active", "created_at")
+    list_filter = ("active", ("team", TeamFilter))
+    list_select_related = ("team",)
+    search_fields = ("url",)
+    ordering = ("-id",)
+    fields = ("team", "url", "events", "active", "secret")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The secret is for those who may change it."""
+        fields = super().get_fields(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return [name for name in fields if name != "secret"]
+
+
+@admin.register(MailSwitch)
+class MailSwitchAdmin(ManagedByOperators, TeamModelAdmin):
+    form = NoticeForm
+    list_display = ("team", "active")
+    list_filter = ("active",)
+    list_select_related = ("team",)
+    ordering = ("team",)
+    fields = ("team", "events", "active")

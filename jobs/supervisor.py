@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from jobs import sweeping
+from jobs.courier import Courier
 from jobs.models import StageRun
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Supervisor:
     """Guards one cluster. ``run`` returns after SIGTERM or SIGINT, when every process it started is gone."""
 
     cluster: subprocess.Popen[bytes] | None = None
+    courier: Courier = field(default_factory=Courier)
     stopping: bool = False
     restarts: int = 0
     started_at: float = 0.0
@@ -59,6 +61,7 @@ class Supervisor:
 
     def _round(self) -> None:
         """One look: sweep, then see whether the cluster lives and moves."""
+        self.courier.tend()
         try:
             sweeping.sweep()
             if time.monotonic() - self._workdirs_at > WORKDIRS_EVERY_SECONDS:
@@ -109,6 +112,7 @@ class Supervisor:
 
     def _end(self) -> None:
         """SIGTERM to the main process alone lets running work finish; the group goes after the bound."""
+        self.courier.end()
         if self.cluster is None:
             return
         if self.cluster.poll() is None:

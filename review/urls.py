@@ -8,7 +8,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import dashboard, history, my_queue
+from review import dashboard, deliveries, history, my_queue
 from review.views import job, matching, verbs
 
 
@@ -19,6 +19,14 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("queue/", site.admin_view(my_queue.my_queue), name="my_queue"),
         path("queue/assign/", site.admin_view(my_queue.assign_jobs), name="my_queue_assign"),
         path("history/", site.admin_view(history.history), name="history"),
+        path("deliveries/", site.admin_view(deliveries.deliveries), name="deliveries"),
+        path("deliveries/<int:pk>/replay/", site.admin_view(deliveries.replay), name="deliveries_replay"),
+        path(
+            "deliveries/dead/<int:team_pk>/replay/",
+            site.admin_view(deliveries.replay_dead),
+            name="deliveries_replay_dead",
+        ),
+        path("deliveries/test/<int:pk>/", site.admin_view(deliveries.test_endpoint), name="deliveries_test"),
         *_job_pages(site),
     ]
 

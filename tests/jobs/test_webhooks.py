@@ -74,7 +74,15 @@ def test_an_address_on_the_internet_is_taken(address):
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "x", "ftp://example.com/", "file:///etc/passwd", "https://", "https://a:b@example.com/", "https://[::1]/"),
+        *(
+            "",
+            "x",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "https://",
+            "https://a:b@example.com/",
+            "https://[::1]/",
+        ),
         *("https://127.0.0.1/", "https://169.254.169.254/latest", "https://example.com:99999/", "https://x:0/"),
         *("http://example.com/", "https://[", "gopher://example.com/", "//example.com"),
     ],
@@ -162,12 +170,9 @@ def test_an_answer_that_drips_is_hung_up_on(loopback, monkeypatch):
 
 def test_tls_is_checked_against_the_name(loopback, tmp_path, monkeypatch):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-        check=True,
-        capture_output=True,
-    )
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split()
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", "req", *options, *names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with receiving(wrap=lambda sock: context.wrap_socket(sock, server_side=True)) as receiver:
