@@ -28,8 +28,7 @@ from jobs.models import (
     WebhookEndpoint,
 )
 from jobs.models.notice import NOTICE_NAMES
-from jobs.states import Role
-from jobs.teams import roles_of
+from jobs.teams import operated_teams
 
 MOST_JSON_CHARACTERS = 50_000
 
@@ -249,6 +248,10 @@ class ManagedByOperators:
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_change_permission(request, obj)
 
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        """What the list of applications, a part of every page, asks: to look is all it needs to offer."""
+        return {"add": False, "change": False, "delete": False, "view": True}
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "team":
             kwargs["queryset"] = Team.objects.filter(pk__in=_operated_teams(request))
@@ -259,8 +262,7 @@ def _operated_teams(request: HttpRequest) -> frozenset[int]:
     known: frozenset[int] | None = getattr(request, "operated_teams", None)
     if known is None:
         assert isinstance(request.user, User)
-        teams = Team.objects.visible_to(request.user)
-        known = frozenset(team.pk for team in teams if Role.OPERATOR in roles_of(request.user, team))
+        known = operated_teams(request.user)
         setattr(request, "operated_teams", known)  # noqa: B010 - a note on the request: asked for every button
     return known
 

@@ -28,7 +28,7 @@ AT_ONCE = 20
 ROUND_SECONDS = 1.0
 FORGET_EVERY_SECONDS = 3600.0
 STOP_SECONDS = 3.0
-RESTART_SECONDS = 5.0
+START_SECONDS = 5.0
 
 
 def carry() -> None:
@@ -76,15 +76,15 @@ class Courier:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._started_at = 0.0
+        self._started_at = time.monotonic()
 
     def tend(self) -> None:
-        """Starts the process, or starts it again when it has ended."""
+        """Starts the process, a little after the clusters, or starts it again when it has ended."""
         if self._process is not None and self._process.poll() is None:
             return
+        if time.monotonic() - self._started_at < START_SECONDS:
+            return
         if self._process is not None:
-            if time.monotonic() - self._started_at < RESTART_SECONDS:
-                return
             logger.warning("the courier ended by itself; starting another")
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and command

@@ -20,7 +20,7 @@ from jobs.errors import Conflict, NotAllowed
 from jobs.models import Delivery, MailSwitch, Team, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES, TEST
 from jobs.states import Role
-from jobs.teams import TeamQuerySet, require_role, roles_of
+from jobs.teams import TeamQuerySet, operated_teams, require_role
 
 PAGE_SIZE = 50
 NAMES = {**NOTICE_NAMES, TEST: "Test"}
@@ -58,7 +58,7 @@ def _show(request: HttpRequest, *, conflict: str = "", status: int = 200) -> Htt
     visible = Delivery.objects.visible_to(user)
     form = DeliveryFilter(request.GET)
     found = form.narrow(visible).select_related("endpoint", "team", "job", "batch").order_by("-id")
-    operated = _operated(user)
+    operated = operated_teams(user)
     context = {
         **admin.site.each_context(request),
         "title": "Deliveries",
@@ -127,9 +127,3 @@ def _check_operator(user: User, team: Team) -> None:
         require_role(user, team, Role.OPERATOR)
     except NotAllowed as error:
         raise PermissionDenied(str(error)) from error
-
-
-def _operated(user: User) -> frozenset[int]:
-    """The teams in which the person may send again and test."""
-    teams = Team.objects.visible_to(user)
-    return frozenset(team.pk for team in teams if Role.OPERATOR in roles_of(user, team))

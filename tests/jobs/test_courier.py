@@ -29,8 +29,11 @@ def process(monkeypatch):
     guard.end()
 
 
-def test_a_courier_is_started_once_and_ended(process):
+def test_a_courier_is_started_once_and_ended(process, monkeypatch):
     guard, started = process
+    guard.tend()
+    assert started == []  # the clusters come first
+    monkeypatch.setattr(courier, "START_SECONDS", 0.0)
     guard.tend()
     guard.tend()
     assert len(started) == 1
@@ -42,12 +45,14 @@ def test_a_courier_is_started_once_and_ended(process):
 
 def test_a_courier_that_was_killed_is_replaced_but_not_in_a_flurry(process, monkeypatch):
     guard, started = process
+    monkeypatch.setattr(courier, "START_SECONDS", 0.0)
     guard.tend()
+    monkeypatch.setattr(courier, "START_SECONDS", 60.0)
     os.kill(guard._process.pid, signal.SIGKILL)
     guard._process.wait()
     guard.tend()
     assert len(started) == 1
-    monkeypatch.setattr(courier, "RESTART_SECONDS", 0.0)
+    monkeypatch.setattr(courier, "START_SECONDS", 0.0)
     guard.tend()
     assert len(started) == 2
 

@@ -11,6 +11,8 @@ from jobs.courier import carry
 
 class Command(BaseCommand):
     help = "Sends webhooks and e-mail until Ctrl-C. `manage.py work` runs it; by itself it is for a machine of its own."
+    # The checks load every page and every stage, which this process never needs.
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         carry()
