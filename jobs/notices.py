@@ -279,8 +279,16 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
         return  # it took so long that somebody else sends it now
     level = logging.INFO if answer.is_accepted else logging.WARNING
     words = "delivered" if answer.is_accepted else "dead" if "state" in changes else "will be tried again"
+    # Addresses of receivers carry keys of theirs at times: the lane names the endpoint well enough.
     logger.log(
-        level, "%s %s: %s, attempt %d: %s", delivery.channel, delivery, words, delivery.attempts, answer.text[:200]
+        level,
+        "%s msg_%s by %s: %s, attempt %d: %s",
+        delivery.name,
+        delivery.message_id.hex,
+        delivery.lane,
+        words,
+        delivery.attempts,
+        answer.text[:200],
     )
 
 
