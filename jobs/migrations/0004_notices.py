@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('batches', '0002_initial'),
-        ('jobs', '0002_queues'),
+        ('jobs', '0003_scheduling'),
     ]
 
     operations = [
