@@ -39,6 +39,7 @@ CONTENT: dict[str, tuple[str, Callable[[Prepared], Any]]] = {
 }
 SHOWN_EVENTS = 12
 MOST_CHANGES_TOLD = 8
+DECISIONS = ("approve_matches", "approve_preview", "force_approve", "reject")
 WORKING = (State.QUEUED, State.RUNNING)
 MOST_AHEAD = 1_000
 
@@ -89,6 +90,7 @@ def job_context(user: User, job: Job) -> dict[str, Any]:
         "told": told(job.events.select_related("actor").order_by("-id")[:SHOWN_EVENTS]),
         "priorities": PRIORITIES.items(),
         "status": read_status(job),
+        "sent_back": sent_back(job),
     }
 
 
@@ -131,6 +133,14 @@ def read_status(job: Job) -> dict[str, Any] | None:
     return status
 
 
+def sent_back(job: Job) -> Event | None:
+    """The rejection that led to the present review; None when there was none, or when it was answered."""
+    if job.state != State.IN_REVIEW:
+        return None
+    decided = job.events.filter(verb__in=DECISIONS).select_related("actor").order_by("-version").first()
+    return decided if decided is not None and decided.verb == "reject" else None
+
+
 def told(events: Any) -> list[dict[str, Any]]:
     """Events with their words, for a timeline that names no job."""
     return [{"event": event, "deed": _deed(event), "detail": detail(event)} for event in events]
@@ -163,7 +173,7 @@ def acts_on_job(act: Act[P]) -> View:
         except Conflict as error:
             return _show_again(request, pk, {"conflict": str(error)}, status=409)
         except Invalid as error:
-            posted = {"reason": request.POST.get("reason", ""), "text": request.POST.get("text", "")}
+            posted = {"verb": kwargs.get("verb", ""), "reason": request.POST.get("reason", "")}
             return _show_again(request, pk, {"mistake": str(error), "field": error.field, **posted}, status=422)
 
     return answer

@@ -163,3 +163,11 @@ def test_the_number_of_queries_does_not_grow_with_the_files(
     signed_in(client, people.vera)
     with django_assert_max_num_queries(20):
         assert "footage/39.png" in html(client.get(url("job_delivery", job)))
+
+
+def test_a_refused_reason_opens_its_own_dialog(client: Client, people: People, batch: Batch) -> None:
+    job = at_delivery(batch)
+    for verb, opened, shut in (("reject", "reject", "force"), ("force_approve", "force", "reject")):
+        page = html(send(signed_in(client, people.adam), job, verb, target=2, reason=" "))
+        assert f'aria-labelledby="{opened}-title" data-open' in page
+        assert f'aria-labelledby="{shut}-title" data-open' not in page

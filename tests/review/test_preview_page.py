@@ -151,3 +151,13 @@ def test_the_number_of_queries_is_bounded(
     signed_in(client, people.adam)
     with django_assert_max_num_queries(20):
         client.get(url("job_preview", job))
+
+
+def test_the_reviewer_reads_first_why_it_was_sent_back(client: Client, people: People, batch: Batch) -> None:
+    job = at_preview(batch)
+    send(signed_in(client, people.adam), job, "reject", target=2, reason="Names are swapped.")
+    page = html(signed_in(client, people.rita).get(url("job_matching", job)))
+    assert page.index("Sent back by adam") < page.index("“Names are swapped.”") < page.index("Both sides at a glance")
+    job.refresh_from_db()
+    send(client, job, "approve_matches")
+    assert "Sent back by adam" not in html(client.get(url("job_matching", job)))
