@@ -140,6 +140,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "aeproject.throttling.PageLimits",
 ]
 ROOT_URLCONF = "aeproject.urls"
 WSGI_APPLICATION = "aeproject.wsgi.application"
@@ -277,8 +278,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"user": os.environ.get("API_RATE", "600/min")},
+    "DEFAULT_THROTTLE_CLASSES": ["aeproject.throttling.UserLimit", "aeproject.throttling.ProjectLimit"],
     "EXCEPTION_HANDLER": "aeproject.api.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
