@@ -190,20 +190,41 @@ else:
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Files ----------------------------------------------------------------------------------------------------------------
+# Files: in DATA_DIR, or in S3-compatible storage where S3_BUCKET names a bucket (docs/operations.md) ------------------
+S3_BUCKET = os.environ.get("S3_BUCKET", "")
+S3_OUTPUT_BUCKET = os.environ.get("S3_OUTPUT_BUCKET", "") or S3_BUCKET
+S3_ENDPOINT_URL = os.environ.get("S3_ENDPOINT_URL", "") or None
+S3_REGION = os.environ.get("S3_REGION", "") or None
+if S3_ENDPOINT_URL and "@" in S3_ENDPOINT_URL:
+    raise ImproperlyConfigured("S3_ENDPOINT_URL holds credentials: put them into AWS_ACCESS_KEY_ID and its secret")
+if S3_ENDPOINT_URL and not S3_ENDPOINT_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("S3_ENDPOINT_URL must begin with https:// or http://")
+if S3_OUTPUT_BUCKET and not S3_BUCKET:
+    raise ImproperlyConfigured("S3_OUTPUT_BUCKET needs S3_BUCKET")
+
+
+def _file_storage(folder: str, bucket: str) -> dict[str, Any]:
+    if not bucket:
+        options: dict[str, Any] = {"location": DATA_DIR / folder, "base_url": None}
+        return {"BACKEND": "jobs.storage.AtomicFileSystemStorage", "OPTIONS": options}
+    options = {
+        "bucket_name": bucket,
+        "location": folder,
+        "endpoint_url": S3_ENDPOINT_URL,
+        "region_name": S3_REGION,
+    }
+    return {"BACKEND": "jobs.object_storage.S3ObjectStorage", "OPTIONS": options}
+
+
 STORAGES = {
     # Content-addressed: inputs, previews, everything that workers make.
-    "default": {
-        "BACKEND": "jobs.storage.AtomicFileSystemStorage",
-        "OPTIONS": {"location": DATA_DIR / "store", "base_url": None},
-    },
+    "default": _file_storage("store", S3_BUCKET),
     # What was deployed. Nothing here is ever overwritten.
-    "outputs": {
-        "BACKEND": "jobs.storage.AtomicFileSystemStorage",
-        "OPTIONS": {"location": DATA_DIR / "output", "base_url": None},
-    },
+    "outputs": _file_storage("output", S3_OUTPUT_BUCKET),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
+CACHE_DIR = DATA_DIR / "cache"
+CACHE_BYTES = _int("CACHE_BYTES", 20 * 2**30)
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
@@ -307,4 +328,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+    # At DEBUG these write whole requests, signatures included.
+    "loggers": {name: {"level": "INFO"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
 }

@@ -19,7 +19,8 @@ from batches.answers import CONFLICT
 from jobs.models import Asset, Job
 from jobs.releases import newest_release
 from jobs.states import State
-from jobs.store import CHUNK_BYTES, open_asset
+from jobs.storage import CHUNK_BYTES
+from jobs.store import open_asset
 
 SHOWN_IN_PLACE = frozenset({"image/png", "image/jpeg", "video/mp4"})
 ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)

@@ -1,36 +1,87 @@
-"""Local storage in which a name never shows half a file."""
+"""What every storage of ours can do beyond Django's, and the local one, in which a name never shows half a file."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol, cast
 
-from django.core.files.storage import FileSystemStorage
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage, storages
+
+from jobs.parts import FOLDER as PARTS
+from jobs.parts import part_in, sweep_parts_in
+
+CHUNK_BYTES = 2**20
+ALIASES = ("default", "outputs")
+
+
+class Content(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+    def seek(self, offset: int, /) -> int: ...
+
+
+class ObjectStorage(Protocol):
+    """The part of a storage that our files need. ``default`` and ``outputs`` are such."""
+
+    def put_if_absent(self, name: str, content: Content) -> None:
+        """Stores all of ``content`` under exactly this name or nothing at all. FileExistsError when it is taken."""
+
+    def names(self) -> Iterator[str]:
+        """Every stored name, one by one."""
+
+    def sweep_parts(self) -> int:
+        """Removes what killed writers left half made. Returns how many."""
+
+    def exists(self, name: str) -> bool: ...
+    def open(self, name: str, mode: str = "rb") -> IO[bytes]: ...
+    def size(self, name: str) -> int: ...
+    def delete(self, name: str) -> None: ...
+
+
+def storage_named(alias: str) -> ObjectStorage:
+    return cast(ObjectStorage, storages[alias])
 
 
 class AtomicFileSystemStorage(FileSystemStorage):
-    """Writes beside the final name and links into place: a crash leaves no partial file under a name that counts."""
+    """Writes apart and links into place: a crash leaves no partial file under a name that counts."""
+
+    def put_if_absent(self, name: str, content: Content) -> None:
+        target = Path(self.path(name))
+        if target.exists():
+            raise FileExistsError(f"{name} is taken")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part_in(Path(self.location)) as (part, path):
+            content.seek(0)
+            shutil.copyfileobj(content, part, CHUNK_BYTES)
+            part.flush()
+            # Read-only: stages read their inputs through links to this very file.
+            os.fchmod(part.fileno(), 0o444)
+            os.fsync(part.fileno())
+            os.link(path, target)
 
     def _save(self, name: str, content: Any) -> str:
-        target = Path(self.path(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            with fresh.open("xb") as file:
-                content.seek(0)
-                shutil.copyfileobj(content, file, 2**20)
-                file.flush()
-                os.fsync(file.fileno())
-            while True:
-                try:
-                    os.link(fresh, target)
-                except FileExistsError:
-                    name = self.get_available_name(name)
-                    target = Path(self.path(name))
-                else:
-                    return str(name).replace("\\", "/")
-        finally:
-            fresh.unlink(missing_ok=True)
+        while True:
+            try:
+                self.put_if_absent(name, content)
+            except FileExistsError:
+                name = self.get_available_name(name)
+            else:
+                return str(name).replace("\\", "/")
+
+    def names(self) -> Iterator[str]:
+        home = Path(self.location)
+        for folder, folders, files in os.walk(home):
+            folders[:] = sorted(one for one in folders if one != PARTS)
+            for file in sorted(files):
+                yield (Path(folder) / file).relative_to(home).as_posix()
+
+    def sweep_parts(self) -> int:
+        return sweep_parts_in(Path(self.location))
+
+
+def sweep_parts() -> int:
+    """Removes what killed writers left half made in both storages and in this machine's cache. Returns how many."""
+    return sum(storage_named(alias).sweep_parts() for alias in ALIASES) + sweep_parts_in(Path(settings.CACHE_DIR))

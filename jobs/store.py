@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import mimetypes
 import re
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from django.core.files import File
-from django.core.files.storage import Storage, default_storage, storages
+from django.conf import settings
 
+from jobs.cache import Cache, link_or_copy
 from jobs.models import Asset, Job, Team
+from jobs.storage import CHUNK_BYTES, AtomicFileSystemStorage, ObjectStorage, storage_named
 
-CHUNK_BYTES = 2**20
+logger = logging.getLogger(__name__)
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256, hex."""
+class Corrupt(OSError):
+    """What lies in the storage is not what was stored. Nothing is done with it."""
+
+
+def nothing() -> None:
+    """The tick of those who hold no lease."""
+
+
+class _Ticking:
+    """A file that tells when it is read, so that a long copy keeps its lease."""
+
+    def __init__(self, file: IO[bytes], tick: Callable[[], None]) -> None:
+        self._file = file
+        self._tick = tick
+        self.seek = file.seek
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._tick()
+        return self._file.read(size)
+
+
+def hash_file(path: Path, *, tick: Callable[[], None] = nothing) -> str:
+    """SHA-256, hex. ``tick`` is called at every chunk."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            tick()
+    return digest.hexdigest()
 
 
 def media_type_of(name: str) -> str:
@@ -36,18 +63,24 @@ def media_type_of(name: str) -> str:
     return known.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def put(path: Path) -> tuple[str, str, int]:
+def put(path: Path, *, tick: Callable[[], None] = nothing) -> tuple[str, str, int]:
     """Stores a file under its content's name. Returns (storage name, sha256, bytes)."""
-    digest = hash_file(path)
+    digest = hash_file(path, tick=tick)
     suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())[:8]
     name = f"{digest[:2]}/{digest}{suffix}"
-    if not default_storage.exists(name):
+    size_bytes = path.stat().st_size
+    storage = storage_named("default")
+    try:
         with path.open("rb") as file:
-            stored = default_storage.save(name, File(file))
-        if stored != name:
-            # Somebody stored the same content in this moment: theirs is as good, ours goes.
-            default_storage.delete(stored)
-    return name, digest, path.stat().st_size
+            storage.put_if_absent(name, _Ticking(file, tick))
+    except FileExistsError:
+        if storage.size(name) != size_bytes:
+            # Cut off by something outside: the same content makes it whole.
+            logger.error("%s had the wrong size in the storage; it is stored anew", name)
+            storage.delete(name)
+            with path.open("rb") as file:
+                storage.put_if_absent(name, _Ticking(file, tick))
+    return name, digest, size_bytes
 
 
 def put_asset(
@@ -75,18 +108,51 @@ def put_asset(
     )
 
 
-def storage_of(asset: Asset) -> Storage:
-    return storages[asset.storage]
+def storage_of(asset: Asset) -> ObjectStorage:
+    return storage_named(asset.storage)
 
 
 def open_asset(asset: Asset) -> IO[bytes]:
     return storage_of(asset).open(asset.storage_name, "rb")
 
 
-def fetch(asset: Asset, directory: Path, *, name: str) -> Path:
-    """A copy of the asset's content as ``directory/name``, for a stage to read."""
+def fetch(asset: Asset, directory: Path, *, name: str, tick: Callable[[], None] = nothing) -> Path:
+    """The asset's content as ``directory/name``, for a stage to read and nobody to write. Proven by its SHA-256.
+
+    From a local storage it is a link; from a distant one it comes through this machine's cache. ``tick`` is called at
+    every chunk. Raises Corrupt when the storage holds something else, FileNotFoundError when it holds nothing.
+    """
     target = directory / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open_asset(asset) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file, CHUNK_BYTES)
+    target.unlink(missing_ok=True)
+    storage = storage_of(asset)
+    if isinstance(storage, AtomicFileSystemStorage):
+        link_or_copy(Path(storage.path(asset.storage_name)), target)
+        if hash_file(target, tick=tick) != asset.sha256:
+            target.unlink()
+            raise _corrupt(asset)
+        return target
+    cache = Cache(folder=Path(settings.CACHE_DIR), limit_bytes=settings.CACHE_BYTES)
+    if cache.take(asset.sha256, target):
+        if hash_file(target, tick=tick) == asset.sha256:
+            return target
+        logger.error("%s had changed in the cache; it is fetched anew", asset.sha256)
+        cache.forget(asset.sha256)
+        target.unlink()
+    cache.fill(asset.sha256, asset.size_bytes, target, fetch=lambda file: _download(asset, file, tick), tick=tick)
     return target
+
+
+def _download(asset: Asset, file: IO[bytes], tick: Callable[[], None]) -> None:
+    digest = hashlib.sha256()
+    with open_asset(asset) as source:
+        while chunk := source.read(CHUNK_BYTES):
+            file.write(chunk)
+            digest.update(chunk)
+            tick()
+    if digest.hexdigest() != asset.sha256:
+        raise _corrupt(asset)
+
+
+def _corrupt(asset: Asset) -> Corrupt:
+    return Corrupt(f"{asset.name}: {asset.storage_name} in the storage is not what was stored (its SHA-256 differs)")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.people"]
+pytest_plugins = ["tests.people", "tests.object_store"]
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -32,4 +32,5 @@ def _files_of_the_test(settings: Any, tmp_path: Path) -> None:
     settings.ASSET_ROOTS = [tmp_path / "assets"]
     settings.FONT_DIRS = [tmp_path / "fonts"]
     settings.WORK_DIR = tmp_path / "work"
+    settings.CACHE_DIR = tmp_path / "cache"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -15,7 +15,8 @@ from batches.intake import archive
 from batches.intake.csv_source import BLANK
 from batches.intake.table import shown, unprintable
 from jobs.errors import Invalid
-from jobs.store import CHUNK_BYTES, hash_file
+from jobs.storage import CHUNK_BYTES
+from jobs.store import hash_file
 
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt")
 MOST_FILES = archive.MOST_ENTRIES
