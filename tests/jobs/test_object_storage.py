@@ -218,11 +218,11 @@ def test_downloads_and_ranges_are_streamed_from_the_bucket(client, people, blue,
     (tmp_path / "clip.mp4").write_bytes(data)
     asset = put_asset(tmp_path / "clip.mp4", team=blue, kind="preview_video", name="clip.mp4")
     client.force_login(people.vera)
-    answer = client.get(reverse("admin:asset", args=[asset.pk]), headers={"Range": header} if header else {})
+    answer = client.get(reverse("admin:asset_download", args=[asset.pk]), headers={"Range": header} if header else {})
     assert answer.status_code == (206 if header else 200)
     assert b"".join(answer.streaming_content) == data[start:end]
     storage_named("default").delete(asset.storage_name)
-    assert client.get(reverse("admin:asset", args=[asset.pk])).status_code == 404
+    assert client.get(reverse("admin:asset_download", args=[asset.pk])).status_code == 404
 
 
 def test_a_release_is_packed_from_the_bucket(client, people, batch):
