@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = str(tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 env = environ.Env()
 
 
@@ -243,6 +246,13 @@ FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 
 # The queue (docs/operations.md). Our rows are the truth; a django-q2 task is only a ticket. ---------------------------
 WORKERS = _int("WORKERS", min(os.cpu_count() or 2, 4), least=1)
+WORKERS_LIGHT = _int("WORKERS_LIGHT", WORKERS)
+WORKERS_HEAVY = _int("WORKERS_HEAVY", max(1, WORKERS // 2))
+WORKERS_IO = _int("WORKERS_IO", 2)
+QUEUE_WORKERS = {"light": WORKERS_LIGHT, "heavy": WORKERS_HEAVY, "io": WORKERS_IO}
+WORKER_NAME = os.environ.get("WORKER_NAME", "") or socket.gethostname()
+STAGE_BLOCK_SECONDS = _int("STAGE_BLOCK_SECONDS", 3600, least=1)
+AERENDER = os.environ.get("AERENDER", "")
 LEASE_SECONDS = _int("LEASE_SECONDS", 30, least=2)
 STUCK_SECONDS = _int("STUCK_SECONDS", 15, least=1)
 STAGE_TIMEOUT_SECONDS = _int("STAGE_TIMEOUT_SECONDS", 900, least=10)
@@ -260,6 +270,10 @@ Q_CLUSTER = {
     "orm": "default",
     "workers": WORKERS,
     "queue_limit": WORKERS,
+    # One cluster a queue; django-q2 picks its own by the variable Q_CLUSTER_NAME, which the supervisor sets.
+    "ALT_CLUSTERS": {
+        name: {"workers": max(1, count), "queue_limit": max(1, count)} for name, count in QUEUE_WORKERS.items()
+    },
     "bulk": 1,
     "poll": 0.2,
     "timeout": STAGE_TIMEOUT_SECONDS + 60,
@@ -269,6 +283,9 @@ Q_CLUSTER = {
     "save_limit": -1,
     "catch_up": False,
     "recycle": 50,
+    "scheduler": False,
+    # Its statistics, written twice a second, are of no use here.
+    "cache": "nothing",
     "label": "Tickets",
 }
 
@@ -306,7 +323,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "aeproject",
     "DESCRIPTION": "Batches of Photoshop designs become After Effects projects: upload, watch, decide, download.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -315,7 +332,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Throttles count in the database, so that all processes share one count. ----------------------------------------------
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
+    "nothing": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+}
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from jobs.errors import Conflict
 from jobs.lifecycle import move
 from jobs.models import PRIORITY_NAMES, Attempt, Pause, StageRun, Team, Turn
-from jobs.states import QUEUES
+from jobs.states import QUEUES, Stage
 
 CLAIM_TRIES = 20
 BY_INDEX = ("team_id", "batch_id", "available_at", "id")
@@ -54,6 +54,7 @@ class Head:
 class Closed:
     """What is not claimed from now: paused, or running as many jobs as it may; and runs that others took."""
 
+    stages: set[Stage] = field(default_factory=set)
     queues: set[str] = field(default_factory=set)
     teams: set[int] = field(default_factory=set)
     batches: set[int] = field(default_factory=set)
@@ -73,9 +74,9 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def claim(owner: str, *, queues: Collection[str] = QUEUES) -> Lease | None:
-    """Takes the next due run of these queues. None when nothing is due that may run."""
-    closed = what_is_closed()
+def claim(owner: str, *, queues: Collection[str] = QUEUES, stages: Collection[Stage] = tuple(Stage)) -> Lease | None:
+    """Takes the next due run of these queues and stages. None when nothing is due that may run."""
+    closed = what_is_closed(stages)
     for _ in range(CLAIM_TRIES):
         head = next_head(queues, closed)
         if head is None:
@@ -94,14 +95,15 @@ def claim(owner: str, *, queues: Collection[str] = QUEUES) -> Lease | None:
     return None
 
 
-def is_claimable(queues: Collection[str] = QUEUES) -> bool:
+def is_claimable(queues: Collection[str] = QUEUES, stages: Collection[Stage] = tuple(Stage)) -> bool:
     """Whether a claim would find something now."""
-    return next_head(queues, what_is_closed()) is not None
+    return next_head(queues, what_is_closed(stages)) is not None
 
 
 # Who is next ----------------------------------------------------------------------------------------------------------
-def what_is_closed() -> Closed:
-    closed = Closed()
+def what_is_closed(stages: Collection[Stage] = tuple(Stage)) -> Closed:
+    """``stages`` are those that the machine may claim."""
+    closed = Closed(stages=set(Stage) - set(stages))
     for key in Pause.objects.values_list("key", flat=True):
         kind, _, name = key.partition(":")
         match kind:
@@ -150,6 +152,8 @@ def next_head(queues: Collection[str], closed: Closed) -> Head | None:
 
 def _head_of(queue: str, rank: int, served: int, closed: Closed) -> Head | None:
     waiting = in_line(queue, rank)
+    if closed.stages:
+        waiting = waiting.exclude(stage__in=closed.stages)
     for first in _in_turn(waiting, "team_id", served):
         if first.team_id in closed.teams:
             continue

@@ -184,7 +184,7 @@ def _settle_runs(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None
         defaults={"priority": job.priority, "queue": queue_of(to_stage), "queued_at": Now(), "available_at": Now()},
     )
     if created:
-        send_ticket()
+        send_ticket(run.queue)
     elif run.state == StageRun.DONE and rule.name != "requeue" and to_stage in REUSABLE:
         move(job, "reuse")
     else:
@@ -212,7 +212,7 @@ def _queue_again(run: StageRun, job: Job) -> None:
         started_at=None,
         ended_at=None,
     )
-    send_ticket()
+    send_ticket(queue_of(Stage(run.stage)))
 
 
 def drop_live_runs(job: Job) -> None:

@@ -104,7 +104,7 @@ def perform(lease: Lease) -> None:
 def wake_next(run: StageRun) -> None:
     """Asks for a worker where a limit may have held work back until this run ended."""
     if has_limits(run.job.team) and is_claimable([run.queue]):
-        send_ticket()
+        send_ticket(run.queue)
 
 
 def _finish(lease: Lease, stored: outcomes.Stored) -> None:

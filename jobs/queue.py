@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+from collections.abc import Callable
 from functools import partial
+from types import FrameType
 
 from django.conf import settings
 from django.db import transaction
@@ -10,30 +15,67 @@ from django_q.brokers import get_broker
 from django_q.cluster import Cluster
 from django_q.tasks import async_task
 
+from jobs.sandbox import PR_SET_PDEATHSIG
+
 TICKET = "jobs.tasks.work"
+QUEUE_VARIABLE = "Q_CLUSTER_NAME"
+"""The variable by which a django-q2 cluster knows its name; our clusters are called as their queues."""
+ORPHAN_SECONDS = 8
 
 
-def send_ticket() -> None:
-    """Asks for one worker. With the ORM broker the ticket commits with our change; another broker hears of it after.
+def send_ticket(queue: str) -> None:
+    """Asks for one worker of a queue. With the ORM broker the ticket commits with our change; another hears after it.
 
     A ticket that gets lost is harmless: the sweep finds due work without a ticket.
     """
     if settings.Q_CLUSTER.get("orm"):
-        async_task(TICKET)
+        async_task(TICKET, cluster=str(queue))
     else:
-        transaction.on_commit(partial(async_task, TICKET), robust=True)
+        transaction.on_commit(partial(async_task, TICKET, cluster=str(queue)), robust=True)
 
 
-def tickets_waiting() -> int:
-    """How many tickets no worker has taken yet."""
-    return int(get_broker().queue_size())
+def tickets_waiting(queue: str) -> int:
+    """How many tickets of a queue no worker has taken yet."""
+    return int(get_broker(str(queue)).queue_size())
 
 
-def run_cluster() -> None:
-    """Runs a django-q2 cluster in this process until it gets SIGTERM.
+def run_cluster(ready: Callable[[], None]) -> None:
+    """Runs the django-q2 cluster of the queue in ``QUEUE_VARIABLE`` in this process until it gets SIGTERM.
 
-    The stages are imported first: workers are forks, so the heavy libraries are loaded once.
+    ``ready`` is called when the workers are there. The stages are imported first: workers are forks, so the heavy
+    libraries are loaded once. Every process of the cluster dies with the one that started it.
     """
     import jobs.tasks  # noqa: F401
 
-    Cluster().start()
+    _tie_forks_to_their_parents()
+    cluster = Cluster()
+    signal.signal(signal.SIGTERM, partial(_end, cluster, os.getppid()))
+    cluster.start()
+    ready()
+
+
+def _end(cluster: Cluster, supervisor: int, number: int, frame: FrameType | None) -> None:
+    """Lets running work finish. The supervisor sets the bound; when it is gone, the alarm does, whose death is ours."""
+    if os.getppid() != supervisor:
+        signal.alarm(ORPHAN_SECONDS)
+    cluster.sig_handler(number, frame)
+
+
+def _tie_forks_to_their_parents() -> None:
+    """From now on every fork of this process, and of its forks, is killed when its parent ends.
+
+    django-q2's own sentinel and workers would go on without a guard.
+    """
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def remember() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    def tie() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # the parent was faster
+
+    os.register_at_fork(before=remember, after_in_child=tie)

@@ -1,4 +1,4 @@
-"""Starts the cluster of workers and guards it: sweeps every second, restarts what died or got stuck, stops in time.
+"""Starts a cluster of workers for each queue and guards them: sweeps every second, restarts what died or got stuck.
 
 django-q2 alone deadlocks for ever when an idle worker is killed, so somebody outside must watch; what is measured and
 why is in docs/decisions/0003.
@@ -6,53 +6,58 @@ why is in docs/decisions/0003.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
 from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.utils import timezone
 
-from jobs import sweeping
+from jobs import sweeping, workers
+from jobs.clusters import GuardedCluster
 from jobs.courier import Courier
-from jobs.models import StageRun
+from jobs.models import Worker
+from jobs.states import QUEUE_OF_STAGE, QUEUES, Queue
 
 logger = logging.getLogger(__name__)
 
+ROUND_SECONDS = 1.0
 STOP_SECONDS = 8.0
 WORKDIRS_EVERY_SECONDS = 60.0
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def usual_queues() -> tuple[Queue, ...]:
+    """The queues that some stage uses and that have workers on this machine."""
+    used = set(QUEUE_OF_STAGE.values())
+    return tuple(queue for queue in QUEUES if queue in used and settings.QUEUE_WORKERS[queue])
 
 
 @dataclass
 class Supervisor:
-    """Guards one cluster. ``run`` returns after SIGTERM or SIGINT, when every process it started is gone."""
+    """Guards the clusters of one machine. ``run`` returns after SIGTERM or SIGINT, when all that it started is gone."""
 
-    cluster: subprocess.Popen[bytes] | None = None
-    courier: Courier = field(default_factory=Courier)
+    queues: Collection[Queue]
     stopping: bool = False
-    restarts: int = 0
-    started_at: float = 0.0
+    worker: Worker | None = None
+    clusters: list[GuardedCluster] = field(default_factory=list)
+    courier: Courier = field(default_factory=Courier)
     _workdirs_at: float = field(default=0.0, repr=False)
+    _beat_at: float = field(default=0.0, repr=False)
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        parent = os.getppid()
+        name = f"{settings.WORKER_NAME[:80]}:{os.getpid()}"
+        self.clusters = [GuardedCluster(queue, name) for queue in self.queues]
         try:
-            self._start()
-            while not self.stopping and os.getppid() == parent:
+            while not self.stopping:
                 self._round()
-                time.sleep(1.0)
+                time.sleep(ROUND_SECONDS)
         finally:
             self._end()
 
@@ -60,65 +65,72 @@ class Supervisor:
         self.stopping = True
 
     def _round(self) -> None:
-        """One look: sweep, then see whether the cluster lives and moves."""
+        """One look: see whether the clusters live, beat, sweep, see whether they move."""
+        for cluster in self.clusters:
+            cluster.tend()
         self.courier.tend()
         try:
+            self._beat()
             sweeping.sweep()
-            if time.monotonic() - self._workdirs_at > WORKDIRS_EVERY_SECONDS:
-                self._workdirs_at = time.monotonic()
-                sweeping.sweep_workdirs()
-            stuck = self._is_stuck()
-        except DatabaseError:
-            logger.exception("the database does not answer; trying again")
+            self._sweep_workdirs()
+            self._watch()
+        except (DatabaseError, OSError):
+            # OSError: a broker such as Redis that does not answer.
+            logger.exception("the database or the broker does not answer; trying again")
             connection.close()
+
+    def _beat(self) -> None:
+        """Announces the machine, then beats. It works when its record says so; else its clusters finish and end."""
+        if self.worker is not None and time.monotonic() - self._beat_at < workers.HEARTBEAT_SECONDS:
             return
-        if self.cluster is None or self.cluster.poll() is not None:
-            logger.warning("the cluster ended by itself; starting another")
-            self._restart()
-        elif stuck:
-            logger.warning("due work waits and nothing was started for %d s: a new cluster", settings.STUCK_SECONDS)
-            self._restart()
+        restarts = sum(cluster.restarts for cluster in self.clusters)
+        if self.worker is not None:
+            self.worker = workers.beat(self.worker, restarts=restarts)
+        first = self.worker is None
+        if self.worker is None:
+            self.worker = workers.announce(self.queues)
+        self._beat_at = time.monotonic()
+        for cluster in self.clusters:
+            if self.worker.state == Worker.ACTIVE:
+                cluster.start()
+            else:
+                cluster.ask_to_stop()
+        if first:
+            # After the clusters are on their way: reading the fonts takes a while.
+            Worker.objects.filter(pk=self.worker.pk).update(capabilities=workers.capabilities())
 
-    def _is_stuck(self) -> bool:
-        """Due work waits, workers are free, and nothing was started for a while."""
-        now = timezone.now()
-        long_ago = now - timedelta(seconds=settings.STUCK_SECONDS)
-        waiting = StageRun.objects.filter(state=StageRun.QUEUED, available_at__lt=long_ago).exists()
-        running = StageRun.objects.filter(state=StageRun.RUNNING)
-        busy = running.count() >= settings.WORKERS
-        moving = running.filter(started_at__gt=long_ago).exists()
-        young = time.monotonic() - self.started_at < settings.STUCK_SECONDS
-        return waiting and not busy and not moving and not young
+    def _sweep_workdirs(self) -> None:
+        if time.monotonic() - self._workdirs_at > WORKDIRS_EVERY_SECONDS:
+            self._workdirs_at = time.monotonic()
+            sweeping.sweep_workdirs()
 
-    def _start(self) -> None:
-        self.started_at = time.monotonic()
-        self.cluster = subprocess.Popen(  # noqa: S603 - our own interpreter and command
-            [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "cluster"],
-            start_new_session=True,
-            env={**ONE_THREAD, **os.environ},
-        )
-
-    def _restart(self) -> None:
-        self._kill()
-        self.restarts += 1
-        self._start()
-
-    def _kill(self) -> None:
-        if self.cluster is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.cluster.pid, signal.SIGKILL)
-        self.cluster.wait()
+    def _watch(self) -> None:
+        assert self.worker is not None
+        allowed = workers.may_claim(self.worker.name)
+        for cluster in self.clusters:
+            if cluster.queue in allowed.queues:
+                cluster.watch(allowed.stages)
 
     def _end(self) -> None:
-        """SIGTERM to the main process alone lets running work finish; the group goes after the bound."""
-        self.courier.end()
-        if self.cluster is None:
-            return
-        if self.cluster.poll() is None:
-            self.cluster.terminate()
+        """Running work may finish within the bound; then the groups go, and the leases bring their work back."""
+        for cluster in self.clusters:
+            cluster.ask_to_stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        for cluster in self.clusters:
+            if cluster.process is None:
+                continue
             try:
-                self.cluster.wait(STOP_SECONDS)
+                cluster.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger.info("work is still running after %.0f s; it will be taken back by its lease", STOP_SECONDS)
-        self._kill()
+                logger.info("cluster %s still works after %.0f s; its work is taken back", cluster.queue, STOP_SECONDS)
+            cluster.kill()
+        self.courier.end()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self.worker is None:
+            return
+        try:
+            workers.leave(self.worker)
+        except DatabaseError:
+            logger.warning("could not say goodbye: the database does not answer")

@@ -14,6 +14,7 @@ from jobs.failures import fail
 from jobs.models import Attempt, StageRun
 from jobs.queue import send_ticket, tickets_waiting
 from jobs.sandbox import StageFailed
+from jobs.states import QUEUES, Queue
 
 MOST_TICKETS = 500
 
@@ -23,7 +24,7 @@ def sweep() -> int:
 
     Takes back lapsed leases, raises what waits long, wakes workers for due work without a ticket.
     """
-    return take_back_lapsed() + raise_waiting() + send_missing_tickets()
+    return take_back_lapsed() + raise_waiting() + sum(send_missing_tickets(queue) for queue in QUEUES)
 
 
 def take_back_lapsed() -> int:
@@ -39,17 +40,17 @@ def take_back_lapsed() -> int:
     return lapsed
 
 
-def send_missing_tickets() -> int:
+def send_missing_tickets(queue: Queue) -> int:
     """Wakes workers where work could be claimed and fewer tickets wait than runs. Returns how many tickets it sent.
 
     Work that is paused or held back by a limit needs no worker; more than ``MOST_TICKETS`` in stock help nobody.
     """
-    if not is_claimable():
+    if not is_claimable([queue]):
         return 0
-    due = StageRun.objects.filter(state=StageRun.QUEUED, available_at__lte=Now()).order_by()[:MOST_TICKETS].count()
-    missing = max(0, due - tickets_waiting())
+    waiting = StageRun.objects.filter(state=StageRun.QUEUED, queue=queue, available_at__lte=Now())
+    missing = max(0, waiting.order_by()[:MOST_TICKETS].count() - tickets_waiting(queue))
     for _ in range(missing):
-        send_ticket()
+        send_ticket(queue)
     return missing
 
 

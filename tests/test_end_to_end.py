@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,17 @@ from rendering.samples import tiny_document, tiny_project
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 60
+JOBS = 12
+PREPARED = "stage = 2 and state = 'in_review'"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The processes of one cluster."""
+
+    main: int
+    sentinel: int
+    idle_worker: int
 
 
 class Machine:
@@ -29,7 +42,8 @@ class Machine:
             **os.environ,
             "DATA_DIR": str(folder),
             "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
-            "WORKERS": "1",
+            "WORKERS_LIGHT": "2",
+            "WORKERS_HEAVY": "0",
             "LEASE_SECONDS": "2",
             "STUCK_SECONDS": "2",
             "MATCH_THRESHOLD": "0",
@@ -59,19 +73,65 @@ class Machine:
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                alive = (path / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-                if alive and mark in (path / "environ").read_bytes().split(b"\0"):
+                if is_alive(int(path.name)) and mark in (path / "environ").read_bytes().split(b"\0"):
                     found.append(int(path.name))
             except OSError:
                 continue
         return found
+
+    def cluster_of(self, supervisor: int, *, after: Cluster | None = None) -> Cluster:
+        """The supervisor's cluster when all of it is there: main, sentinel, two workers, monitor, pusher."""
+        found: list[Cluster] = []
+
+        def is_there() -> bool:
+            for main in children(supervisor):
+                for sentinel in children(main):
+                    forks = children(sentinel)
+                    if (after is None or main != after.main) and len(forks) == 4:
+                        found.append(Cluster(main=main, sentinel=sentinel, idle_worker=min(forks)))
+            return bool(found)
+
+        wait_for(is_there)
+        return found[0]
+
+    def freeze_a_busy_worker(self) -> tuple[int, object]:
+        """Its process and the token that it holds. It is surely at work: its lease is there after it was stopped."""
+        frozen: list[tuple[int, object]] = []
+
+        def is_frozen() -> bool:
+            for owner, token in self.query("select lease_owner, token from jobs_stagerun where state = 'running'"):
+                pid = int(str(owner).rpartition("/")[2])
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    if self.query(f"select 1 from jobs_stagerun where state = 'running' and token = '{token}'"):
+                        frozen.append((pid, token))
+                        return True
+                    os.kill(pid, signal.SIGCONT)
+            return False
+
+        wait_for(is_frozen)
+        return frozen[0]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.1)
+        threading.Event().wait(0.02)
 
 
 @pytest.fixture
@@ -97,28 +157,52 @@ def sheet(tmp_path: Path) -> Path:
     tiny_document(tmp_path / "a.psd")
     tiny_project(tmp_path / "a.aep")
     sheet = tmp_path / "jobs.csv"
-    rows = "".join(f"T-{number},a.psd,a.aep,out-{number}.aep\n" for number in range(3))
+    rows = "".join(f"T-{number},a.psd,a.aep,out-{number}.aep\n" for number in range(JOBS))
     sheet.write_text("job_id,psd_path,aepx_path,output_name\n" + rows)
     return sheet
 
 
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(pid))
+
+
 @pytest.mark.slow
-def test_a_batch_goes_through_a_cluster_whose_processes_are_killed(machine: Machine, sheet: Path):
+def test_a_batch_goes_through_whatever_is_killed_or_frozen_meanwhile(machine: Machine, sheet: Path):
     supervisor = machine.start_work()
-    wait_for(lambda: len(machine.processes()) >= 5)
+    cluster = machine.cluster_of(supervisor.pid)
     # django-q2 deadlocks when an idle worker is killed: the supervisor must notice and start another cluster.
-    for pid in machine.processes():
-        if pid != supervisor.pid:
-            os.kill(pid, signal.SIGKILL)
-            break
+    kill(cluster.idle_worker)
     imported = machine.manage(
         "import_batch", str(sheet), "--team", "Blue", "--user", "olga", "--assets", str(sheet.parent), "--start"
     )
     assert imported.returncode == 0, imported.stderr
-    wait_for(lambda: machine.query("select count(*) from jobs_job where stage = 2 and state = 'in_review'") == [(3,)])
+    cluster = machine.cluster_of(supervisor.pid, after=cluster)
+
+    frozen, token = machine.freeze_a_busy_worker()
+    wait_for(lambda: machine.query(f"select 1 from jobs_attempt where token = '{token}' and outcome = 'failed'"))
+    os.kill(frozen, signal.SIGCONT)
+    wait_for(lambda: machine.query(f"select 1 from jobs_attempt where token = '{token}' and outcome = 'discarded'"))
+
+    busy, token = machine.freeze_a_busy_worker()
+    kill(busy)
+    kill(cluster.sentinel)
+    cluster = machine.cluster_of(supervisor.pid, after=cluster)
+    kill(cluster.main)
+    cluster = machine.cluster_of(supervisor.pid, after=cluster)
+
+    kill(supervisor.pid)
+    supervisor.wait(PATIENCE_SECONDS)
+    wait_for(lambda: not machine.processes())
+    supervisor = machine.start_work()
+    wait_for(lambda: machine.query(f"select count(*) from jobs_job where {PREPARED}") == [(JOBS,)])
     events = machine.query("select job_id, version, count(*) from jobs_event where version > 0 group by 1, 2")
     assert {count for _, _, count in events} == {1}
+    effects = machine.query("select verb, count(*) from jobs_event where verb in ('ingest', 'prepare') group by 1")
+    assert dict(effects) == {"ingest": JOBS, "prepare": JOBS}
 
     supervisor.terminate()
     assert supervisor.wait(PATIENCE_SECONDS) == 0
     wait_for(lambda: not machine.processes())
+    assert machine.query("select count(*) from jobs_worker where ended_at is not null") == [(1,)]
+    assert not list((machine.data / "work").glob("run-*"))

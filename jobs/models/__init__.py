@@ -19,6 +19,7 @@ from jobs.models.run import Attempt, StageRun
 from jobs.models.scheduling import Pause, Turn
 from jobs.models.team import Membership, Team
 from jobs.models.warning import Warning
+from jobs.models.worker import StageBlock, Worker
 
 __all__ = [
     "PRIORITIES",
@@ -34,12 +35,14 @@ __all__ = [
     "Membership",
     "Pause",
     "RequestWindow",
+    "StageBlock",
     "StageRun",
     "Team",
     "TokenBucket",
     "Turn",
     "Warning",
     "WebhookEndpoint",
+    "Worker",
     "priority_choices",
     "queue_choices",
     "role_choices",

@@ -15,7 +15,7 @@ from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.lifecycle import move
 from jobs.models import PRIORITIES, Event, StageRun, Team
 from jobs.sandbox import StageFailed
-from jobs.states import Stage
+from jobs.states import Queue, Stage
 from tests.people import make_job
 
 
@@ -297,7 +297,7 @@ def test_a_paused_queue_is_not_claimed(batch, people):
     queue(batch)
     pauses.pause(people.root, pauses.of_queue("light"))
     assert claimed() is None
-    assert sweeping.send_missing_tickets() == 0
+    assert sweeping.send_missing_tickets(Queue.LIGHT) == 0
     pauses.resume(people.root, pauses.of_queue("light"))
     assert claimed() is not None
 

@@ -1,0 +1,142 @@
+"""The register of machines: they announce themselves and beat, leads drain and block them, claims ask it.
+
+All times are the database's: a machine whose clock is wrong is still judged rightly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import BooleanField, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models.functions import Now
+
+from jobs.errors import Conflict, NotAllowed
+from jobs.models import StageBlock, Worker
+from jobs.states import QUEUES, Queue, Stage
+from rendering.fonts import FontLibrary
+
+NAME_VARIABLE = "WORKER_RECORD"
+"""The variable by which the processes of a cluster know the Worker record that they belong to."""
+HEARTBEAT_SECONDS = 3.0
+SILENT = timedelta(seconds=20)
+FORGOTTEN = timedelta(days=7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What a machine may claim now."""
+
+    queues: frozenset[Queue]
+    stages: frozenset[Stage]
+
+
+EVERYTHING = Allowance(queues=frozenset(QUEUES), stages=frozenset(Stage))
+NOTHING = Allowance(queues=frozenset(), stages=frozenset())
+
+
+# A machine about itself -----------------------------------------------------------------------------------------------
+def announce(queues: Collection[Queue]) -> Worker:
+    """Enters this process into the register, as its machine's supervisor. A blocked machine comes back blocked."""
+    machine = settings.WORKER_NAME[:80]
+    Worker.objects.filter(heartbeat_at__lt=Now() - FORGOTTEN).delete()
+    last = Worker.objects.filter(machine=machine).order_by("-pk").first()
+    blocked = last if last is not None and last.state == Worker.BLOCKED else None
+    worker, _ = Worker.objects.update_or_create(
+        name=f"{machine}:{os.getpid()}",
+        defaults={
+            "machine": machine,
+            "pid": os.getpid(),
+            "version": settings.VERSION,
+            "capacity": {queue.value: settings.QUEUE_WORKERS[queue] for queue in queues},
+            "state": Worker.BLOCKED if blocked else Worker.ACTIVE,
+            "reason": blocked.reason if blocked else "",
+            "changed_by": blocked.changed_by if blocked else None,
+            "started_at": Now(),
+            "heartbeat_at": Now(),
+            "ended_at": None,
+            "restarts": 0,
+        },
+    )
+    worker.refresh_from_db()
+    return worker
+
+
+def capabilities() -> dict[str, Any]:
+    """What this machine can do, as the register keeps it. Reads every font: seconds where there are many."""
+    library = FontLibrary.from_directories(
+        [Path(folder) for folder in settings.FONT_DIRS], system=settings.SYSTEM_FONTS
+    )
+    names = sorted(font.postscript_name for font in library.fonts)
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return {"fonts": {"count": len(names), "sha256": digest}, "aerender": settings.AERENDER}
+
+
+def beat(worker: Worker, *, restarts: int) -> Worker | None:
+    """Says that the machine is there. Its present record; None when the register lost it."""
+    kept = Worker.objects.filter(pk=worker.pk).update(heartbeat_at=Now(), restarts=restarts, ended_at=None)
+    return Worker.objects.get(pk=worker.pk) if kept else None
+
+
+def leave(worker: Worker) -> None:
+    """Says that the machine stopped in order."""
+    Worker.objects.filter(pk=worker.pk).update(ended_at=Now())
+
+
+# What it may claim ----------------------------------------------------------------------------------------------------
+def may_claim(name: str) -> Allowance:
+    """What the processes of a Worker record may claim now; two small look-ups.
+
+    An empty name is a cluster that somebody runs without a supervisor: it may claim everything.
+    """
+    if not name:
+        return EVERYTHING
+    worker = Worker.objects.filter(name=name).only("state", "machine", "capacity").first()
+    if worker is None or worker.state != Worker.ACTIVE:
+        return NOTHING
+    blocked = set(blocks().filter(machine=worker.machine).values_list("stage", flat=True))
+    return Allowance(
+        queues=frozenset(Queue(queue) for queue in worker.capacity),
+        stages=frozenset(stage for stage in Stage if stage not in blocked),
+    )
+
+
+def blocks() -> QuerySet[StageBlock]:
+    """The blocks that count now."""
+    return StageBlock.objects.filter(until__gt=Now())
+
+
+# Who is there ---------------------------------------------------------------------------------------------------------
+def present() -> QuerySet[Any]:
+    """The machines that have not left, each with ``is_silent`` and ``quiet``, the time since its last heartbeat."""
+    silent = ExpressionWrapper(Q(heartbeat_at__lt=Now() - SILENT), output_field=BooleanField())
+    quiet: Any = ExpressionWrapper(Now() - F("heartbeat_at"), output_field=DurationField())
+    return Worker.objects.filter(ended_at=None).annotate(is_silent=silent, quiet=quiet)
+
+
+# What leads do --------------------------------------------------------------------------------------------------------
+def is_lead(user: User) -> bool:
+    return user.is_active and user.has_perm("jobs.lead_job")
+
+
+def set_state(user: User, worker: Worker, state: str, *, reason: str = "") -> None:
+    """Drains, blocks or readmits a machine. Draining ends with its next start, a block with ``active`` alone.
+
+    Raises NotAllowed for others than leads, Conflict when it is so already.
+    """
+    _require_lead(user)
+    changed = Worker.objects.filter(pk=worker.pk).exclude(state=state)
+    if not changed.update(state=state, reason=reason.strip(), changed_by=user):
+        raise Conflict(f"{worker.name} is {state} already.", state=state)
+
+
+def _require_lead(user: User) -> None:
+    if not is_lead(user):
+        raise NotAllowed("Machines are looked after by leads.")
