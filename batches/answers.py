@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import render
 
@@ -36,13 +37,15 @@ def toast(response: HttpResponse, text: str, *, level: str = "success") -> HttpR
 
 
 def roles_guarded(view: View[P]) -> View[P]:
-    """Turns a missing role into 403, with the words that name the role."""
+    """Turns a missing role into 403, with the words that name the role: a page, or for HTMX the words alone."""
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except NotAllowed as error:
+            if not request.headers.get("HX-Request"):
+                raise PermissionDenied(str(error)) from error
             return HttpResponseForbidden(str(error), content_type="text/plain; charset=utf-8")
 
     return answer

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import get_object_or_404, render
@@ -169,6 +170,8 @@ def acts_on_job(act: Act[P]) -> View:
         try:
             return act(request, job, *args, **kwargs)
         except NotAllowed as error:
+            if not getattr(request, "htmx", False):
+                raise PermissionDenied(str(error)) from error
             return HttpResponseForbidden(str(error), content_type="text/plain; charset=utf-8")
         except Conflict as error:
             return _show_again(request, pk, {"conflict": str(error)}, status=409)

@@ -210,3 +210,13 @@ def test_a_discarded_upload_is_gone(as_olga, upload):
 def test_a_committed_upload_stays_as_it_is(as_olga, people, good, name):
     opening.commit_all(people.olga, good)
     assert as_olga.post(at(name, good.pk)).status_code == 409
+
+
+def test_a_missing_role_is_told_on_a_page_and_to_htmx_in_words(client, people):
+    client.force_login(people.vera)
+    page = client.get(reverse("admin:batch_upload"))
+    assert page.status_code == 403
+    assert "Your role does not allow this" in page.content.decode()
+    assert "takes the role operator" in page.content.decode()
+    words = client.get(reverse("admin:batch_upload"), headers={"HX-Request": "true"})
+    assert (words.status_code, words.content.decode()) == (403, "Uploading a sheet takes the role operator in a team.")
