@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -92,6 +93,7 @@ def _rows(
         "job": None if name.startswith("batch.") else job,
         "batch_id": job.batch_id,
         "payload": payload,
+        "available_at": Now(),
     }
     for endpoint in endpoints:
         if name in endpoint.events:
@@ -162,6 +164,7 @@ def announce_test(endpoint: WebhookEndpoint) -> Delivery:
         channel=Delivery.WEBHOOK,
         endpoint=endpoint,
         lane=_lane(endpoint),
+        available_at=Now(),
         payload={"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"team": endpoint.team.slug}},
     )
 
@@ -178,7 +181,7 @@ def replay_dead(team: Team) -> int:
 
 
 def _queue_again(deliveries: Any) -> int:
-    return int(deliveries.update(state=Delivery.WAITING, attempts=0, available_at=timezone.now(), token=None))
+    return int(deliveries.update(state=Delivery.WAITING, attempts=0, available_at=Now(), token=None))
 
 
 # Sending ------------------------------------------------------------------------------------------------------------
@@ -198,22 +201,21 @@ def deliver_due(limit: int = 50) -> int:
 def _claim() -> Delivery | None:
     """Takes the oldest due row. The attempt is counted before it is made; a sender that dies leaves the row due."""
     for _ in range(10):
-        now = timezone.now()
         waiting = Delivery.objects.filter(state=Delivery.WAITING)
-        under_way = waiting.filter(token__isnull=False, available_at__gt=now).values("lane")
-        due = waiting.filter(available_at__lte=now).exclude(lane__in=under_way)
+        under_way = waiting.filter(token__isnull=False, available_at__gt=Now()).values("lane")
+        due = waiting.filter(available_at__lte=Now()).exclude(lane__in=under_way)
         due = due.filter(Q(endpoint__isnull=True) | Q(endpoint__active=True))
         delivery = due.select_related("endpoint", "team").order_by("available_at", "id").first()
         if delivery is None:
             return None
         token = uuid.uuid4()
         taken = Delivery.objects.filter(
-            pk=delivery.pk, state=Delivery.WAITING, available_at=delivery.available_at, attempts=delivery.attempts
+            pk=delivery.pk, state=Delivery.WAITING, available_at__lte=Now(), attempts=delivery.attempts
         ).update(
             token=token,
             attempts=F("attempts") + 1,
-            available_at=now + timedelta(seconds=HOLD_SECONDS),
-            last_at=now,
+            available_at=Now() + timedelta(seconds=HOLD_SECONDS),
+            last_at=Now(),
         )
         if taken:
             delivery.token = token
@@ -272,7 +274,7 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
     else:
         wait = POLICY.delay_seconds(delivery.attempts)
         asked = min(answer.retry_after_seconds or 0.0, POLICY.most_seconds)
-        changes["available_at"] = timezone.now() + timedelta(seconds=max(wait, asked))
+        changes["available_at"] = Now() + timedelta(seconds=max(wait, asked))
     with transaction.atomic():
         kept = Delivery.objects.filter(pk=delivery.pk, token=delivery.token).update(**changes)
     if not kept:

@@ -15,6 +15,7 @@ from jobs.models.event import Event
 from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
 from jobs.models.notice import Delivery, MailSwitch, WebhookEndpoint
+from jobs.models.page_wait import PageWait
 from jobs.models.run import Attempt, StageRun
 from jobs.models.scheduling import Pause, Turn
 from jobs.models.team import Membership, Team
@@ -33,6 +34,7 @@ __all__ = [
     "MailSwitch",
     "Match",
     "Membership",
+    "PageWait",
     "Pause",
     "RequestWindow",
     "StageBlock",

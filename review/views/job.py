@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from jobs.page_waits import end_waits
 from jobs.states import Stage
 from jobs.store import open_asset
 from review.prepared import read_prepared
@@ -52,6 +53,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     found = find_job(request, pk)
     status = read_status(found)
     if status is None or not status["working"]:
+        end_waits(found)
         return HttpResponse(status=204, headers={"HX-Redirect": reverse("admin:job", args=[pk])})
     html = render_to_string("review/job_progress.html", {"job": found, "status": status}, request=request)
     seen = hashlib.sha256(html.encode()).hexdigest()[:16]

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import PRIORITIES, Event, Job, StageRun
+from jobs.page_waits import note_opening
 from jobs.states import Role, Stage, State
 from jobs.teams import roles_of
 from review.board import read_board
@@ -70,6 +71,7 @@ def show(
     """A page of the job; to HTMX its body alone, which takes the place of the one that is shown."""
     context = {**job_context(person(request), job), **page_context(job, page), "page": page, "notice": notice}
     if not getattr(request, "htmx", False):
+        note_opening(job)
         context = {**admin.site.each_context(request), "title": job.job_id, **context}
         return render(request, "review/job_page.html", context, status=status)
     response = render(request, "review/job_body.html", context, status=status)

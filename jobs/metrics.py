@@ -1,0 +1,174 @@
+"""What Prometheus may know, counted from the database at every scrape: true whatever process has died."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Q, Sum
+from django.db.models.functions import Now
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from jobs.models import PRIORITY_NAMES, Attempt, Delivery, Job, PageWait, StageRun
+from jobs.states import Stage, State, public_state
+
+BUCKETS_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(DatabaseCollector())
+    return bytes(generate_latest(registry))
+
+
+class DatabaseCollector:
+    """A collector of prometheus-client. Every metric is one query."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _queue()
+        yield _running()
+        yield from _attempts()
+        yield _dead_letters()
+        yield _jobs()
+        yield from _deliveries()
+        yield from _page_waits()
+        yield from _workers()
+
+
+def _name(stage: int) -> str:
+    return Stage(stage).name.lower()
+
+
+def _age(column: Any) -> ExpressionWrapper[Any]:
+    """Since when, by the database's clock."""
+    return ExpressionWrapper(Now() - column, output_field=DurationField())
+
+
+def _seconds(duration: timedelta | None) -> float:
+    return max(0.0, duration.total_seconds()) if duration else 0.0
+
+
+def _queue() -> Iterator[Metric]:
+    labels = ("queue", "stage", "priority")
+    depth = GaugeMetricFamily("aeproject_queued_runs", "Stage runs that wait for a worker.", labels=labels)
+    oldest = GaugeMetricFamily(
+        "aeproject_queued_oldest_seconds", "Age of the oldest stage run that waits.", labels=labels
+    )
+    queued = StageRun.objects.filter(state=StageRun.QUEUED).order_by().values("queue", "stage", "priority")
+    for row in queued.annotate(count=Count("pk"), age=_age(Min("queued_at"))):
+        values = (row["queue"], _name(row["stage"]), PRIORITY_NAMES[row["priority"]])
+        depth.add_metric(values, row["count"])
+        oldest.add_metric(values, _seconds(row["age"]))
+    yield depth
+    yield oldest
+
+
+def _running() -> Metric:
+    family = GaugeMetricFamily("aeproject_running_runs", "Stage runs that a worker holds.", labels=("queue", "stage"))
+    running = StageRun.objects.filter(state=StageRun.RUNNING).order_by().values("queue", "stage")
+    for row in running.annotate(count=Count("pk")):
+        family.add_metric((row["queue"], _name(row["stage"])), row["count"])
+    return family
+
+
+def _attempts() -> Iterator[Metric]:
+    """Claims and their outcomes, with durations from claim to end."""
+    claims = CounterMetricFamily("aeproject_claims", "Claims by workers: attempts that were begun.", labels=("stage",))
+    seconds = HistogramMetricFamily(
+        "aeproject_attempt_seconds", "How long attempts took, from claim to end.", labels=("stage", "outcome")
+    )
+    took = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
+    buckets = {
+        f"below_{number}": Count("pk", filter=Q(took__lte=timedelta(seconds=bound)))
+        for number, bound in enumerate(BUCKETS_SECONDS)
+    }
+    grouped = Attempt.objects.annotate(took=took).order_by().values("run__stage", "outcome")
+    rows: Any = grouped.annotate(count=Count("pk"), total=Sum("took"), **buckets)
+    begun: dict[str, int] = {}
+    for row in rows:
+        stage = _name(row["run__stage"])
+        begun[stage] = begun.get(stage, 0) + row["count"]
+        if not row["outcome"]:
+            continue  # still at work
+        counts = [(str(float(bound)), row[f"below_{number}"]) for number, bound in enumerate(BUCKETS_SECONDS)]
+        seconds.add_metric((stage, row["outcome"]), [*counts, ("+Inf", row["count"])], _seconds(row["total"]))
+    for stage, count in begun.items():
+        claims.add_metric((stage,), count)
+    yield claims
+    yield seconds
+
+
+def _dead_letters() -> Metric:
+    labels = ("stage", "error_class")
+    family = GaugeMetricFamily("aeproject_dead_letters", "Stage runs that were given up.", labels=labels)
+    dead = StageRun.objects.filter(state=StageRun.FAILED, job__state=State.FAILED).order_by().values(*labels)
+    for row in dead.annotate(count=Count("pk")):
+        family.add_metric((_name(row["stage"]), row["error_class"]), row["count"])
+    return family
+
+
+def _jobs() -> Metric:
+    family = GaugeMetricFamily("aeproject_jobs", "Jobs by stage and public state.", labels=("stage", "state"))
+    totals: dict[tuple[str, str], int] = {}
+    for row in Job.objects.order_by().values("stage", "state").annotate(count=Count("pk")):
+        key = (_name(row["stage"]), public_state(Stage(row["stage"]), State(row["state"])))
+        totals[key] = totals.get(key, 0) + row["count"]
+    for key, count in totals.items():
+        family.add_metric(key, count)
+    return family
+
+
+def _deliveries() -> Iterator[Metric]:
+    """The outbox."""
+    count = GaugeMetricFamily(
+        "aeproject_deliveries", "Webhooks and e-mails on record, by state.", labels=("channel", "state")
+    )
+    oldest = GaugeMetricFamily(
+        "aeproject_deliveries_oldest_seconds", "Age of the oldest delivery that waits.", labels=("channel",)
+    )
+    rows = Delivery.objects.order_by().values("channel", "state")
+    for row in rows.annotate(count=Count("pk"), age=_age(Min("created_at"))):
+        count.add_metric((row["channel"], row["state"]), row["count"])
+        if row["state"] == Delivery.WAITING:
+            oldest.add_metric((row["channel"],), _seconds(row["age"]))
+    yield count
+    yield oldest
+
+
+def _page_waits() -> Iterator[Metric]:
+    opened = CounterMetricFamily(
+        "aeproject_pages_opened_unready", "Job pages that were opened while machines worked.", labels=("stage",)
+    )
+    waited = CounterMetricFamily(
+        "aeproject_page_wait_seconds", "How long people waited for such pages.", labels=("stage",)
+    )
+    took = ExpressionWrapper(F("ready_at") - F("opened_at"), output_field=DurationField())
+    grouped = PageWait.objects.annotate(took=took).order_by().values("stage")
+    found: Any = grouped.annotate(count=Count("pk"), total=Sum("took"))
+    rows = {row["stage"]: row for row in found}
+    for stage in Stage:
+        row = rows.get(stage, {"count": 0, "total": None})
+        opened.add_metric((_name(stage),), row["count"])
+        waited.add_metric((_name(stage),), _seconds(row["total"]))
+    yield opened
+    yield waited
+
+
+def _workers() -> Iterable[Metric]:
+    """Heartbeats of the machines, where machines announce themselves."""
+    worker = apps.all_models["jobs"].get("worker")
+    if worker is None:
+        return ()
+    family = GaugeMetricFamily(
+        "aeproject_worker_heartbeat_seconds", "Time since a worker was last heard of.", labels=("worker", "state")
+    )
+    present = worker._default_manager.filter(ended_at__isnull=True)
+    heard: Any = present.order_by().values("name", "state").annotate(age=_age(F("heartbeat_at")))
+    for row in heard:
+        family.add_metric((row["name"], row["state"]), _seconds(row["age"]))
+    return (family,)

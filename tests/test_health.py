@@ -1,0 +1,84 @@
+"""aeproject.health: probes, and the metrics' door."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.storage import storages
+from django.db import DatabaseError
+from django.urls import reverse
+
+from aeproject import health
+
+
+@pytest.fixture(autouse=True)
+def _first_probe():
+    health._written.clear()
+
+
+def test_the_process_says_that_it_lives_without_the_database(client):
+    response = client.get("/healthz")  # pytest-django forbids the database here
+    assert (response.status_code, response.content) == (200, b"ok")
+
+
+@pytest.mark.django_db
+def test_ready_means_database_migrations_and_storage(client):
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"database": "ok", "migrations": "ok", "storage": "ok"}
+    assert storages["default"].listdir("probes") == ([], [])
+
+
+@pytest.mark.django_db
+def test_not_ready_says_what_is_missing_and_no_more(client, monkeypatch, settings, tmp_path):
+    (tmp_path / "store").write_text("a file where the storage should be")
+
+    def gone():
+        raise DatabaseError("connection to db.internal as user secret failed")
+
+    monkeypatch.setattr(health, "_check_database", gone)
+    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda self, targets: ["0009"])
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["database"] == "DatabaseError"
+    assert response.json()["migrations"] == "MigrationsMissing"
+    assert response.json()["storage"] != "ok"
+    assert b"secret" not in response.content
+
+
+@pytest.mark.django_db
+def test_a_storage_is_probed_now_and_then_however_often_it_is_asked(client, monkeypatch):
+    saved = []
+    real = type(storages["default"]).save
+    monkeypatch.setattr(type(storages["default"]), "save", lambda self, *a: saved.append(a) or real(self, *a))
+    for _ in range(5):
+        client.get("/readyz")
+    assert len(saved) == 2
+
+
+@pytest.mark.django_db
+def test_metrics_are_closed_without_a_token(client, people):
+    assert client.get(reverse("metrics")).status_code == 403
+    client.force_login(people.olga)
+    assert client.get(reverse("metrics")).status_code == 403
+    assert client.get(reverse("metrics"), headers={"Authorization": "Bearer "}).status_code == 403
+    client.force_login(people.root)
+    response = client.get(reverse("metrics"))
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/plain; version=")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("sent", "status"), [("Bearer s3cret-ü", 200), ("Bearer wrong", 403), ("s3cret-ü", 403)])
+def test_metrics_open_with_the_token(client, settings, sent, status):
+    settings.METRICS_TOKEN = "s3cret-ü"
+    assert client.get(reverse("metrics"), headers={"Authorization": sent}).status_code == status
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
+def test_probes_only_look(client, address):
+    assert client.post(address).status_code == 405
+
+
+def test_probes_work_without_tls(client, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    assert client.get("/healthz").status_code == 200
