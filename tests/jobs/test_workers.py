@@ -26,7 +26,8 @@ BOTH = (Queue.LIGHT, Queue.HEAVY)
 
 def queued(batch, stage=Stage.INGESTION, **fields):
     job = make_job(batch, stage, State.QUEUED)
-    return StageRun.objects.create(job=job, stage=stage, input_hash="x", **fields)
+    due = timezone.now() - timedelta(seconds=1)
+    return StageRun.objects.create(job=job, stage=stage, input_hash="x", available_at=due, **fields)
 
 
 def running(batch, owner, **fields):
