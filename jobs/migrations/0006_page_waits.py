@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0004_notices'),
+        ('jobs', '0005_workers'),
     ]
 
     operations = [
