@@ -15,6 +15,7 @@ from rendering.matching.evidence import Evidence, Grid, Mask
 from rendering.matching.vocabulary import EMPTY_WORDS, NUMBER_WORDS, PLAIN_WORDS, PURPOSES, SYNONYMS, WEAK
 
 MAX_NAME_CHARACTERS = 200
+MAX_NUMBER_DIGITS = 9
 CHANCE = 0.40  # what two unrelated English words score by their shared letters
 UNRELATED = 0.25  # two names without a common word do not contradict each other
 UNMISTAKABLE = 0.8
@@ -141,7 +142,7 @@ def _words_and_numbers(pieces: Sequence[str]) -> tuple[list[str], tuple[int, ...
     numbers: list[int] = []
     for place, piece in enumerate(pieces):
         if piece.isdigit():
-            numbers.append(int(piece))
+            numbers.append(int(piece[-MAX_NUMBER_DIGITS:]))
         elif piece in NUMBER_WORDS:
             numbers.append(NUMBER_WORDS[piece])
         elif place and place == len(pieces) - 1 and len(piece) == 1 and "a" <= piece <= "h":

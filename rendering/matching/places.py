@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,8 @@ FULL_LAYER = 0.3
 
 
 def boxes_in_frame(boxes: Sequence[Box | None], *, frame: tuple[float, float]) -> Grid:
-    """(n, 4) in shares of the frame, left, top, right, bottom; nan for a box that is missing or empty."""
-    rows = [tuple(box) if box and box.width > 0 and box.height > 0 else (np.nan,) * 4 for box in boxes]
+    """(n, 4) in shares of the frame, left, top, right, bottom; nan for a box that is missing, empty or endless."""
+    rows = [tuple(box) if box and _is_sensible(box) else (np.nan,) * 4 for box in boxes]
     width, height = frame
     scale = np.array([width, height, width, height], dtype=np.float64)
     return np.array(rows, dtype=np.float64).reshape(len(rows), 4) / np.where(scale > 0, scale, 1.0)
@@ -90,6 +91,10 @@ def reading_ranks(boxes: Grid) -> NDArray[np.float64]:
     in_order = [index for row in rows for index in sorted(row, key=lambda index: (boxes[index, 0], middles[index]))]
     ranks[in_order] = np.arange(len(in_order)) + 0.5
     return ranks
+
+
+def _is_sensible(box: Box) -> bool:
+    return box.width > 0 and box.height > 0 and all(map(isfinite, box))
 
 
 def _middle(boxes: Grid, axis: int) -> Grid:
