@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from tests.people import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
