@@ -18,6 +18,7 @@ from aeproject.api_views import Dashboard, Me, NotThere, ObtainToken, TeamDoor
 from batches.api import AssetDoor, BatchDoor, UploadDoor
 from jobs.errors import Conflict, Invalid, NotAllowed
 from review.api import EventDoor, JobDoor, WarningDoor
+from review.dead_letters_api import DeadLetterDoor
 
 app_name = "api"
 
@@ -25,6 +26,7 @@ router = SimpleRouter()
 router.register("uploads", UploadDoor, basename="upload")
 router.register("batches", BatchDoor, basename="batch")
 router.register("jobs", JobDoor, basename="job")
+router.register("dead-letters", DeadLetterDoor, basename="dead-letter")
 router.register("warnings", WarningDoor, basename="warning")
 router.register("events", EventDoor, basename="event")
 router.register("assets", AssetDoor, basename="asset")

@@ -7,11 +7,12 @@ from collections import Counter
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.authtoken.serializers import AuthTokenSerializer
 from rest_framework.authtoken.views import ObtainAuthToken
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -21,7 +22,19 @@ from rest_framework.views import APIView
 
 from batches.models import Batch
 from batches.rollup import BATCH_STATES, state_expression
-from jobs.api import DecisionParser, Door, OneAnswer, StageField, answers, person
+from jobs import pauses
+from jobs.api import (
+    PROBLEMS,
+    DecisionParser,
+    Door,
+    OneAnswer,
+    PausedSerializer,
+    PauseSerializer,
+    StageField,
+    answers,
+    checked,
+    person,
+)
 from jobs.models import Job, StageRun, Team
 from jobs.states import PUBLIC_STATES, Stage, State, public_state
 from jobs.teams import PEOPLE_ROLES
@@ -63,6 +76,31 @@ class TeamDoor(Door[Team]):
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "roles": roles_by_team(person(self.request))}
+
+    def get_queryset(self) -> QuerySet[Team]:
+        return Team.objects.visible_to(self.request.user)
+
+    @extend_schema(
+        summary="Pause a team",
+        request=PauseSerializer,
+        responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
+    )
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """No work of the team is begun until it is resumed; what runs already is finished."""
+        reason = checked(PauseSerializer, request)["reason"]
+        pauses.pause(person(request), pauses.of_team(self.get_object()), reason=reason)
+        return Response({"paused": True})
+
+    @extend_schema(
+        summary="Resume a team",
+        request=None,
+        responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404),
+    )
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        pauses.resume(person(request), pauses.of_team(self.get_object()))
+        return Response({"paused": False})
 
     @extend_schema(summary="Your teams", responses=answers({200: TeamSerializer(many=True)}))
     def list(self, request: Request) -> Response:

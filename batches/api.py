@@ -33,7 +33,8 @@ from batches.serializers import (
     StartSerializer,
     UploadSerializer,
 )
-from jobs.api import Door, answers, checked, person, record_id
+from jobs import pauses
+from jobs.api import PROBLEMS, Door, PausedSerializer, PauseSerializer, answers, checked, person, record_id
 from jobs.api_filters import MomentFilter, StableOrdering, TextFilter
 from jobs.models import Asset, Job, Team
 
@@ -159,6 +160,8 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
         return batches.with_counts().select_related("team", "created_by").order_by("-id")
 
     def at_conflict(self) -> dict[str, Any]:
+        if self.action != "start":
+            return {}
         batch = self.get_object()
         verbs = ["start"] if batch.counts["pending"] else []
         return {"state": batch.state, "allowed": verbs, "batch": self.get_serializer(batch).data}
@@ -174,6 +177,28 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
         batch = self.get_object()
         started = actions.start(person(request), batch, first=checked(StartSerializer, request).get("first"))
         return Response({"started": started, "batch": self.get_serializer(self.get_object()).data})
+
+    @extend_schema(
+        summary="Pause a batch",
+        request=PauseSerializer,
+        responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
+    )
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def pause(self, request: Request, pk: str) -> Response:
+        """No work of the batch is begun until it is resumed; what runs already is finished."""
+        reason = checked(PauseSerializer, request)["reason"]
+        pauses.pause(person(request), pauses.of_batch(self.get_object()), reason=reason)
+        return Response({"paused": True})
+
+    @extend_schema(
+        summary="Resume a batch",
+        request=None,
+        responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404),
+    )
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def resume(self, request: Request, pk: str) -> Response:
+        pauses.resume(person(request), pauses.of_batch(self.get_object()))
+        return Response({"paused": False})
 
 
 class AssetDoor(Door[Asset]):

@@ -23,6 +23,7 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("batches/<int:pk>/changes/", site.admin_view(views.batch_changes), name="batch_changes"),
         path("batches/<int:pk>/start/", site.admin_view(views.batch_start), name="batch_start"),
         path("batches/<int:pk>/act/", site.admin_view(views.batch_act), name="batch_act"),
+        path("batches/<int:pk>/pause/", site.admin_view(views.batch_pause), name="batch_pause"),
         path("jobs/<int:pk>/download/", site.admin_view(downloads.job_download), name="job_download"),
         path("assets/<int:pk>/", site.admin_view(downloads.asset_download, cacheable=True), name="asset_download"),
     ]

@@ -16,8 +16,9 @@ from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
 from batches.board import ORDERS, page_of, segments_of, summary_of
 from batches.models import Batch
 from batches.rollup import BATCH_STATES
+from jobs import pauses
 from jobs.errors import Conflict, Invalid
-from jobs.models import Job, Team
+from jobs.models import Job, Pause, Team
 from jobs.states import VERBS, Role
 from jobs.teams import roles_of
 
@@ -80,6 +81,7 @@ def board_context(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     return {
         "title": batch.name,
         "batch": batch,
+        "pause": Pause.objects.filter(key=pauses.of_batch(batch).key).select_related("by").first(),
         "summary": summary_of(batch),
         "page": found,
         "shown": shown,
@@ -161,6 +163,21 @@ def batch_act(request: HttpRequest, pk: int) -> HttpResponse:
     except (Conflict, Invalid) as error:
         return _board(request, batch, str(error), error)
     return _board(request, batch, summary.text, None)
+
+
+@require_POST
+@roles_guarded
+def batch_pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Pauses or resumes (``verb``) the work of a batch."""
+    batch = visible_batch(request, pk)
+    asked = request.POST
+    try:
+        words = pauses.apply(
+            person(request), pauses.of_batch(batch), asked.get("verb", ""), reason=asked.get("reason", "")
+        )
+    except (Conflict, Invalid) as error:
+        return _board(request, batch, str(error), error)
+    return _board(request, batch, words, None)
 
 
 def _asked_action(request: HttpRequest) -> tuple[str, set[int], int | None]:

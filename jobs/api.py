@@ -211,6 +211,14 @@ class ConflictSerializer(serializers.Serializer[Any]):
     allowed = serializers.ListField(child=serializers.CharField(), help_text="What you may do with it now.")
 
 
+class PauseSerializer(serializers.Serializer[Any]):
+    reason = words_field(required=False, allow_blank=True, default="")
+
+
+class PausedSerializer(serializers.Serializer[Any]):
+    paused = serializers.BooleanField()
+
+
 FIELD_PROBLEMS = {
     "type": "object",
     "additionalProperties": {

@@ -72,6 +72,17 @@ def resume(user: User, scope: Scope) -> None:
         _tell(user, scope, "resume", "")
 
 
+def apply(user: User, scope: Scope, verb: str, *, reason: str = "") -> str:
+    """Pauses or resumes by the verb's name, and says so in words. Raises Invalid for another verb."""
+    if verb == "pause":
+        pause(user, scope, reason=reason)
+        return f"{scope.label} is paused. What runs already is finished."
+    if verb == "resume":
+        resume(user, scope)
+        return f"{scope.label} goes on."
+    raise Invalid("Pause or resume it.", field="verb")
+
+
 def is_paused(scope: Scope) -> bool:
     return Pause.objects.filter(key=scope.key).exists()
 

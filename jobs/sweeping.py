@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from jobs.aging import raise_waiting
 from jobs.claims import Lease, is_claimable
+from jobs.deadletters import forget_old
 from jobs.failures import fail
 from jobs.models import Attempt, StageRun
 from jobs.queue import send_ticket, tickets_waiting
@@ -20,11 +21,13 @@ MOST_TICKETS = 500
 
 
 def sweep() -> int:
-    """One look at the queue, every second. Returns how many leases lapsed, runs rose in rank and tickets were missing.
+    """One look at the queue, every second. Returns how much it found to do.
 
-    Takes back lapsed leases, raises what waits long, wakes workers for due work without a ticket.
+    Takes back lapsed leases, raises what waits long, forgets old dead letters, wakes workers for due work that has no
+    ticket.
     """
-    return take_back_lapsed() + raise_waiting() + sum(send_missing_tickets(queue) for queue in QUEUES)
+    found = take_back_lapsed() + raise_waiting() + forget_old()
+    return found + sum(send_missing_tickets(queue) for queue in QUEUES)
 
 
 def take_back_lapsed() -> int:

@@ -52,6 +52,8 @@ PAST = {
     "warning_accepted": "accepted a warning of",
     "warning_reopened": "reopened a warning of",
     "open_batch": "opened",
+    "pause": "paused",
+    "resume": "resumed",
 }
 """What each verb of the history says when it is over."""
 
@@ -166,6 +168,8 @@ def detail(event: Event) -> str:
             return f"worker {data['worker']}" if data.get("worker") else ""
         case "give_back" | "fail":
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
+        case "pause" | "resume" if data.get("what"):
+            return str(data["what"])
         case "open_batch":
             return f"{data.get('jobs', '?')} jobs from {data.get('sheet', '?')}"
         case verb if verb in VERBS and data.get("open_warnings"):

@@ -8,7 +8,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import dashboard, deliveries, history, my_queue
+from review import dashboard, dead_letters, deliveries, history, my_queue
 from review.views import job, matching, verbs
 
 
@@ -18,6 +18,9 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("changes/", site.admin_view(dashboard.changes), name="dashboard_changes"),
         path("queue/", site.admin_view(my_queue.my_queue), name="my_queue"),
         path("queue/assign/", site.admin_view(my_queue.assign_jobs), name="my_queue_assign"),
+        path("dead-letters/", site.admin_view(dead_letters.dead_letters), name="dead_letters"),
+        path("dead-letters/retry/", site.admin_view(dead_letters.retry), name="dead_letters_retry"),
+        path("pause/", site.admin_view(dead_letters.pause), name="pause"),
         path("history/", site.admin_view(history.history), name="history"),
         path("deliveries/", site.admin_view(deliveries.deliveries), name="deliveries"),
         path("deliveries/<int:pk>/replay/", site.admin_view(deliveries.replay), name="deliveries_replay"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.utils.timezone import now
 from drf_spectacular.generators import SchemaGenerator
 
 from batches.models import Upload
-from jobs.models import Asset, Event, Job
-from jobs.states import Stage
+from jobs.models import Asset, Event, Job, StageRun
+from jobs.states import Stage, State
 from tests.batches.sheets import sheet_of
+from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -57,7 +59,14 @@ def ours(rich, people, tmp_path):
         "uploads": upload.pk,
         "assets": asset.pk,
         "warnings": rich.warnings.get().pk,
+        "teams": rich.team_id,
+        "dead-letters": failed(rich.batch).pk,
     }
+
+
+def failed(batch):
+    job = make_job(batch, Stage.INGESTION, State.FAILED)
+    return StageRun.objects.create(job=job, stage=1, input_hash="x", state="failed", error=SECRET, ended_at=now())
 
 
 def call(client, path, method, ours):
