@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
-from django.core.files import File
-from django.core.files.storage import storages
+from django.db import DatabaseError
 from django.utils import timezone
 
-from jobs.models import Asset, Job, Match, StageRun, Warning
+from jobs import deployments
+from jobs.models import Asset, Deployment, Job, Match, StageRun, Warning
+from jobs.sources import Beat, no_beat
 from jobs.stages.base import Outcome, Produced
 from jobs.states import Stage
 from jobs.store import hash_file, put
+
+logger = logging.getLogger(__name__)
 
 RELEASED = "released_"
 """Files whose kind begins so are deployed to the output storage, under their own names."""
@@ -29,10 +31,13 @@ class Stored:
     run: StageRun
     outcome: Outcome
     assets: list[Asset] = field(default_factory=list)
+    deployment: Deployment | None = None
 
     def keep(self) -> None:
         """Replaces what the stage left before. Runs inside the transaction that ends the run."""
         job, stage = self.run.job, Stage(self.run.stage)
+        if self.deployment is not None:
+            deployments.keep(self.deployment)
         # What was deployed stays on record, also after a second delivery.
         job.assets.filter(stage=stage).exclude(storage="outputs").delete()
         Asset.objects.bulk_create(self.assets)
@@ -42,28 +47,51 @@ class Stored:
 
 
 @contextmanager
-def stored(run: StageRun, outcome: Outcome) -> Iterator[Stored]:
-    """Stores an outcome's files. When the body fails, what went to the output storage is taken back."""
-    deployed: list[str] = []
+def stored(run: StageRun, outcome: Outcome, *, beat: Beat = no_beat) -> Iterator[Stored]:
+    """Stores an outcome's files. When the body fails, what went to the output storage is taken back.
+
+    ``beat`` is called while files are stored; what it raises ends the storing.
+    """
+
+    def tick() -> None:
+        beat("storing", 99)
+
     result = Stored(run=run, outcome=outcome)
+    release = [produced for produced in outcome.files if produced.kind.startswith(RELEASED)]
+    result.assets += [_store(run, produced, tick) for produced in outcome.files if produced not in release]
+    if not release:
+        yield result
+        return
+    result.deployment = deployments.plan(run, release)
     try:
-        release = [produced for produced in outcome.files if produced.kind.startswith(RELEASED)]
-        folder = _release_folder(run.job, release) if release else ""
-        for produced in outcome.files:
-            if produced in release:
-                result.assets.append(_deploy(run, produced, folder, deployed))
-            else:
-                result.assets.append(_store(run, produced))
+        result.assets += [_deploy(run, produced, result.deployment, tick) for produced in release]
         yield result
     except BaseException:
-        for name in deployed:
-            storages["outputs"].delete(name)
+        _take_back(result.deployment)
         raise
 
 
-def _store(run: StageRun, produced: Produced) -> Asset:
-    name, digest, size = put(produced.path)
+def _take_back(deployment: Deployment) -> None:
+    try:
+        deployments.take_back(deployment)
+    except (DatabaseError, OSError):
+        logger.exception("%s could not be taken back now; the sweep does it", deployment.folder)
+
+
+def _store(run: StageRun, produced: Produced, tick: Callable[[], None]) -> Asset:
+    name, digest, size = put(produced.path, tick=tick)
     return _asset(run, produced, storage="default", storage_name=name, digest=digest, size=size)
+
+
+def _deploy(run: StageRun, produced: Produced, deployment: Deployment, tick: Callable[[], None]) -> Asset:
+    return _asset(
+        run,
+        produced,
+        storage="outputs",
+        storage_name=deployments.deploy(deployment, produced, tick=tick),
+        digest=hash_file(produced.path, tick=tick),
+        size=produced.path.stat().st_size,
+    )
 
 
 def _asset(run: StageRun, produced: Produced, *, storage: str, storage_name: str, digest: str, size: int) -> Asset:
@@ -78,36 +106,6 @@ def _asset(run: StageRun, produced: Produced, *, storage: str, storage_name: str
         size_bytes=size,
         media_type=produced.media_type,
         sha256=digest,
-    )
-
-
-def _release_folder(job: Job, release: list[Produced]) -> str:
-    """A folder of the output storage in which none of the names is taken by other content."""
-    batch = re.sub(r"[^A-Za-z0-9_.-]+", "-", job.batch.name).strip("-.") or "batch"
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", PurePosixPath(job.output_name).stem).strip("-.") or job.job_id
-    base = f"{job.team.slug}/{batch}-{job.batch_id}/{stem}"
-    outputs = storages["outputs"]
-    for revision in range(1, 10_000):
-        folder = base if revision == 1 else f"{base}-{revision}"
-        if not any(outputs.exists(f"{folder}/{produced.name}") for produced in release):
-            return folder
-    raise OSError(f"the output storage has too many releases of {base}")
-
-
-def _deploy(run: StageRun, produced: Produced, folder: str, deployed: list[str]) -> Asset:
-    wanted = f"{folder}/{produced.name}"
-    with produced.path.open("rb") as file:
-        name = storages["outputs"].save(wanted, File(file))
-    deployed.append(name)
-    if name != wanted:
-        raise OSError(f"{wanted} was taken by another release in this moment")
-    return _asset(
-        run,
-        produced,
-        storage="outputs",
-        storage_name=name,
-        digest=hash_file(produced.path),
-        size=produced.path.stat().st_size,
     )
 
 

@@ -74,14 +74,15 @@ def perform(lease: Lease) -> None:
     workdir = Path(settings.WORK_DIR) / f"run-{run.pk}-{lease.token.hex}"
     workdir.mkdir(parents=True)
     try:
-        inputs = sources.collect(run.job, Stage(run.stage), workdir)
+        beat = Heart(lease).beat
+        inputs = sources.collect(run.job, Stage(run.stage), workdir, beat=beat)
         limits = Limits(
             seconds=settings.STAGE_TIMEOUT_SECONDS,
             memory_bytes=settings.STAGE_MEMORY_BYTES,
             file_bytes=settings.STAGE_FILE_BYTES,
         )
-        outcome = run_stage(PREPARE[Stage(run.stage)], inputs, limits=limits, beat=Heart(lease).beat)
-        with outcomes.stored(run, outcome) as stored:
+        outcome = run_stage(PREPARE[Stage(run.stage)], inputs, limits=limits, beat=beat)
+        with outcomes.stored(run, outcome, beat=beat) as stored:
             _finish(lease, stored)
     except LeaseLost:
         logger.info("run %s: the lease is gone, what was made is discarded", run.pk)

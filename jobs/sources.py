@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from django.conf import settings
@@ -9,8 +10,11 @@ from django.conf import settings
 from jobs.models import Asset, Job, Team
 from jobs.stages.base import Inputs
 from jobs.states import Stage
-from jobs.store import fetch, put_asset
+from jobs.store import Tick, fetch, put_asset
 from rendering.errors import FormatError
+
+Beat = Callable[[str, float], None]
+"""``beat(step, percent)``: keeps the lease while files are copied; raises LeaseLost when it is gone."""
 
 SOURCE_SUFFIXES = {".psd", ".psb", ".aep", ".aepx"}
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
@@ -46,20 +50,31 @@ def _relative(name: str) -> PurePosixPath:
     return path
 
 
-def collect(job: Job, stage: Stage, workdir: Path) -> Inputs:
-    """Everything the stage reads, as files in ``workdir`` and plain values. Stores the sources at the first call."""
-    psd, project = _stored_sources(job)
-    uploads = _fetch_uploads(job, workdir / "uploads")
+def no_beat(step: str, percent: float) -> None:
+    """The beat of those who hold no lease."""
+
+
+def collect(job: Job, stage: Stage, workdir: Path, *, beat: Beat = no_beat) -> Inputs:
+    """Everything the stage reads, as files in ``workdir`` and plain values. Stores the sources at the first call.
+
+    The files are the stage's to read, not to write. ``beat`` is called while they are fetched.
+    """
+
+    def tick() -> None:
+        beat("fetching", 0)
+
+    psd, project = _stored_sources(job, tick)
+    uploads = _fetch_uploads(job, workdir / "uploads", tick)
     if stage > Stage.INGESTION:
-        _fetch_layers(job, workdir / "layers")
+        _fetch_layers(job, workdir / "layers", tick)
     search = [uploads] if uploads else []
     template = find_in_roots(job.team, job.project_path)
     if template is not None:
         search.append(template.parent)
     return Inputs(
         job_id=job.job_id,
-        psd=fetch(psd, workdir, name="input" + Path(job.psd_path).suffix.lower()),
-        project=fetch(project, workdir, name="input" + Path(job.project_path).suffix.lower()),
+        psd=fetch(psd, workdir, name="input" + Path(job.psd_path).suffix.lower(), tick=tick),
+        project=fetch(project, workdir, name="input" + Path(job.project_path).suffix.lower(), tick=tick),
         psd_name=PurePosixPath(job.psd_path.replace("\\", "/")).name,
         project_name=PurePosixPath(job.project_path.replace("\\", "/")).name,
         workdir=workdir,
@@ -80,7 +95,7 @@ def collect(job: Job, stage: Stage, workdir: Path) -> Inputs:
     )
 
 
-def _stored_sources(job: Job) -> tuple[Asset, Asset]:
+def _stored_sources(job: Job, tick: Tick) -> tuple[Asset, Asset]:
     """The job's two sources as stored assets. Files of asset roots are stored by content when they are first used."""
     found: dict[str, Asset] = {}
     for field, path, kind in (("psd", job.psd_path, "psd"), ("project", job.project_path, "project")):
@@ -89,24 +104,24 @@ def _stored_sources(job: Job) -> tuple[Asset, Asset]:
             source = find_in_roots(job.team, path)
             if source is None:
                 raise FormatError(path, "is no longer in the asset roots.", "Put it back, then retry the job.")
-            asset = put_asset(source, team=job.team, kind=kind, name=source.name)
+            asset = put_asset(source, team=job.team, kind=kind, name=source.name, tick=tick)
             Job.objects.filter(pk=job.pk).update(**{field: asset})
             setattr(job, field, asset)
         found[field] = asset
     return found["psd"], found["project"]
 
 
-def _fetch_layers(job: Job, directory: Path) -> None:
+def _fetch_layers(job: Job, directory: Path, tick: Tick) -> None:
     """The layer images and the composite that ingestion exported."""
     for asset in job.assets.filter(stage=Stage.INGESTION, kind__in=("layer", "composite")):
-        fetch(asset, directory, name=asset.name)
+        fetch(asset, directory, name=asset.name, tick=tick)
 
 
-def _fetch_uploads(job: Job, directory: Path) -> Path | None:
+def _fetch_uploads(job: Job, directory: Path, tick: Tick) -> Path | None:
     """The footage and fonts that came with the sheet, under their own names; None when there are none."""
     if job.batch.upload is None:
         return None
     for uploaded in job.batch.upload.files.select_related("asset"):
         if PurePosixPath(uploaded.name).suffix.lower() not in SOURCE_SUFFIXES:
-            fetch(uploaded.asset, directory, name=str(_relative(uploaded.name)))
+            fetch(uploaded.asset, directory, name=str(_relative(uploaded.name)), tick=tick)
     return directory if directory.is_dir() else None

@@ -19,6 +19,10 @@ from jobs.storage import CHUNK_BYTES, AtomicFileSystemStorage, ObjectStorage, st
 logger = logging.getLogger(__name__)
 
 
+Tick = Callable[[], None]
+"""Called at every chunk of a file; keeps a lease, and raises when it is gone."""
+
+
 class Corrupt(OSError):
     """What lies in the storage is not what was stored. Nothing is done with it."""
 
@@ -27,10 +31,10 @@ def nothing() -> None:
     """The tick of those who hold no lease."""
 
 
-class _Ticking:
+class Ticking:
     """A file that tells when it is read, so that a long copy keeps its lease."""
 
-    def __init__(self, file: IO[bytes], tick: Callable[[], None]) -> None:
+    def __init__(self, file: IO[bytes], tick: Tick) -> None:
         self._file = file
         self._tick = tick
         self.seek = file.seek
@@ -40,7 +44,7 @@ class _Ticking:
         return self._file.read(size)
 
 
-def hash_file(path: Path, *, tick: Callable[[], None] = nothing) -> str:
+def hash_file(path: Path, *, tick: Tick = nothing) -> str:
     """SHA-256, hex. ``tick`` is called at every chunk."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -63,7 +67,7 @@ def media_type_of(name: str) -> str:
     return known.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def put(path: Path, *, tick: Callable[[], None] = nothing) -> tuple[str, str, int]:
+def put(path: Path, *, tick: Tick = nothing) -> tuple[str, str, int]:
     """Stores a file under its content's name. Returns (storage name, sha256, bytes)."""
     digest = hash_file(path, tick=tick)
     suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())[:8]
@@ -72,14 +76,14 @@ def put(path: Path, *, tick: Callable[[], None] = nothing) -> tuple[str, str, in
     storage = storage_named("default")
     try:
         with path.open("rb") as file:
-            storage.put_if_absent(name, _Ticking(file, tick))
+            storage.put_if_absent(name, Ticking(file, tick))
     except FileExistsError:
         if storage.size(name) != size_bytes:
             # Cut off by something outside: the same content makes it whole.
             logger.error("%s had the wrong size in the storage; it is stored anew", name)
             storage.delete(name)
             with path.open("rb") as file:
-                storage.put_if_absent(name, _Ticking(file, tick))
+                storage.put_if_absent(name, Ticking(file, tick))
     return name, digest, size_bytes
 
 
@@ -92,9 +96,10 @@ def put_asset(
     job: Job | None = None,
     stage: int | None = None,
     media_type: str | None = None,
+    tick: Tick = nothing,
 ) -> Asset:
     """Stores a file and records it (in the caller's transaction)."""
-    storage_name, digest, size = put(path)
+    storage_name, digest, size = put(path, tick=tick)
     return Asset.objects.create(
         team=team,
         job=job,
@@ -116,7 +121,7 @@ def open_asset(asset: Asset) -> IO[bytes]:
     return storage_of(asset).open(asset.storage_name, "rb")
 
 
-def fetch(asset: Asset, directory: Path, *, name: str, tick: Callable[[], None] = nothing) -> Path:
+def fetch(asset: Asset, directory: Path, *, name: str, tick: Tick = nothing) -> Path:
     """The asset's content as ``directory/name``, for a stage to read and nobody to write. Proven by its SHA-256.
 
     From a local storage it is a link; from a distant one it comes through this machine's cache. ``tick`` is called at
@@ -143,7 +148,7 @@ def fetch(asset: Asset, directory: Path, *, name: str, tick: Callable[[], None] 
     return target
 
 
-def _download(asset: Asset, file: IO[bytes], tick: Callable[[], None]) -> None:
+def _download(asset: Asset, file: IO[bytes], tick: Tick) -> None:
     digest = hashlib.sha256()
     with open_asset(asset) as source:
         while chunk := source.read(CHUNK_BYTES):

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
 STOP_SECONDS = 8.0
-WORKDIRS_EVERY_SECONDS = 60.0
+STRAYS_EVERY_SECONDS = 60.0
 
 
 def usual_queues() -> tuple[Queue, ...]:
@@ -46,7 +46,7 @@ class Supervisor:
     worker: Worker | None = None
     clusters: list[GuardedCluster] = field(default_factory=list)
     courier: Courier = field(default_factory=Courier)
-    _workdirs_at: float = field(default=0.0, repr=False)
+    _strays_at: float = field(default=0.0, repr=False)
     _beat_at: float = field(default=0.0, repr=False)
 
     def run(self) -> None:
@@ -72,7 +72,7 @@ class Supervisor:
         try:
             self._beat()
             sweeping.sweep()
-            self._sweep_workdirs()
+            self._sweep_strays()
             self._watch()
         except (DatabaseError, OSError):
             # OSError: a broker such as Redis that does not answer.
@@ -99,10 +99,10 @@ class Supervisor:
             # After the clusters are on their way: reading the fonts takes a while.
             Worker.objects.filter(pk=self.worker.pk).update(capabilities=workers.capabilities())
 
-    def _sweep_workdirs(self) -> None:
-        if time.monotonic() - self._workdirs_at > WORKDIRS_EVERY_SECONDS:
-            self._workdirs_at = time.monotonic()
-            sweeping.sweep_workdirs()
+    def _sweep_strays(self) -> None:
+        if time.monotonic() - self._strays_at > STRAYS_EVERY_SECONDS:
+            self._strays_at = time.monotonic()
+            sweeping.sweep_strays()
 
     def _watch(self) -> None:
         assert self.worker is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from django.db.models.functions import Now
 from jobs.aging import raise_waiting
 from jobs.claims import Lease, is_claimable
 from jobs.deadletters import forget_old
+from jobs.deployments import sweep_deployments
 from jobs.failures import fail
 from jobs.models import Attempt, StageRun
 from jobs.queue import send_ticket, tickets_waiting
 from jobs.sandbox import StageFailed
 from jobs.states import QUEUES, Queue
+from jobs.storage import sweep_parts
+
+logger = logging.getLogger(__name__)
 
 MOST_TICKETS = 500
 
@@ -55,6 +60,16 @@ def send_missing_tickets(queue: Queue) -> int:
     for _ in range(missing):
         send_ticket(queue)
     return missing
+
+
+def sweep_strays() -> int:
+    """Removes what killed workers left, once a minute: work directories, half-made files, releases without a record."""
+    gone = sweep_workdirs()
+    try:
+        gone += sweep_parts() + sweep_deployments()
+    except OSError:
+        logger.exception("the storage does not answer; trying again")
+    return gone
 
 
 def sweep_workdirs() -> int:

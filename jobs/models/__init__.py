@@ -11,6 +11,7 @@ from jobs.models.choices import (
     stage_choices,
     state_choices,
 )
+from jobs.models.deployment import Deployment
 from jobs.models.event import Event
 from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
@@ -28,6 +29,7 @@ __all__ = [
     "Asset",
     "Attempt",
     "Delivery",
+    "Deployment",
     "Event",
     "Job",
     "JobQuerySet",

@@ -1,0 +1,83 @@
+"""jobs.storage_check and manage.py check_storage: what they miss nobody finds."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from jobs import storage_check
+from jobs.models import Asset, Deployment, StageRun
+from jobs.states import Stage, State
+from jobs.storage import storage_named
+from jobs.storage_check import files_without_record, records_without_file
+from jobs.store import put_asset
+from tests.people import make_job
+
+NOW = timedelta(0)
+
+
+@pytest.fixture(params=["local", "bucket"])
+def anywhere(request):
+    if request.param == "bucket":
+        request.getfixturevalue("s3")
+
+
+@pytest.fixture
+def asset(blue, tmp_path, anywhere):
+    (tmp_path / "a.png").write_bytes(b"1234")
+    return put_asset(tmp_path / "a.png", team=blue, kind="layer", name="a.png")
+
+
+def check(**options):
+    out = io.StringIO()
+    call_command("check_storage", stdout=out, **options)
+    return out.getvalue()
+
+
+def test_what_agrees_is_said_to_agree(asset):
+    assert "agree" in check(grace_minutes=0)
+
+
+def test_a_record_without_its_file_is_told(asset):
+    storage_named("default").delete(asset.storage_name)
+    assert list(records_without_file("default")) == [
+        f"default: {asset.storage_name} is missing (asset {asset.pk})",
+    ]
+    with pytest.raises(CommandError, match="1 records") as caught:
+        check()
+    assert caught.value.returncode == 1
+
+
+def test_a_file_of_another_size_is_told(asset):
+    Asset.objects.update(size_bytes=5)
+    assert "4 bytes instead of 5" in next(records_without_file("default"))
+
+
+@pytest.mark.parametrize("alias", ["default", "outputs"])
+def test_a_file_without_a_record_is_told(asset, alias):
+    storage_named(alias).put_if_absent("blue/stray.aep", io.BytesIO(b"RIFX"))
+    assert list(files_without_record(alias, grace=NOW)) == [f"{alias}: blue/stray.aep has no record"]
+    with pytest.raises(CommandError, match="1 files"):
+        check(grace_minutes=0)
+    assert "agree" in check(), "it is young: its record may be on its way"
+
+
+def test_a_release_in_the_making_is_no_stray(asset, batch):
+    job = make_job(batch, Stage.DELIVERY, State.RUNNING)
+    run = StageRun.objects.create(job=job, stage=Stage.DELIVERY, input_hash="x")
+    Deployment.objects.create(run=run, folder="blue/x/out", names=["footage/a.png"])
+    storage_named("outputs").put_if_absent("blue/x/out/footage/a.png", io.BytesIO(b"1"))
+    assert not list(files_without_record("outputs", grace=NOW))
+    Deployment.objects.update(state=Deployment.GONE)
+    assert list(files_without_record("outputs", grace=NOW))
+
+
+def test_many_are_looked_at_in_pages(asset, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(storage_check, "PAGE", 10)
+    for number in range(35):
+        storage_named("default").put_if_absent(f"aa/{number:02}", io.BytesIO(b""))
+    with django_assert_max_num_queries(5):
+        assert len(list(files_without_record("default", grace=NOW))) == 35
