@@ -214,6 +214,24 @@ def test_reviewer_and_approver_need_no_mouse(visit: Visit, people: People, batch
     assert place_of(watched.job_id) == (Stage.DELIVERY, State.QUEUED)
 
 
+def test_a_forced_approval_counts_its_words(visit: Visit, people: People, batch: Batch) -> None:
+    job = at_delivery(batch)
+    approver = visit(people.adam)
+    page = approver.page
+    approver.go(reverse("admin:job_delivery", args=[job.pk]))
+    page.get_by_role("button", name="Force-approve …").click()
+    page.locator("#force-reason").fill("As is")
+    page.get_by_role("button", name="Force-approve", exact=True).click()
+    expect(page.get_by_text("5 to go")).to_be_visible()
+    assert place_of(job.job_id) == (Stage.DELIVERY, State.IN_REVIEW)
+    page.locator("#force-reason").fill("As is, says the client.")
+    expect(page.get_by_text("enough")).to_be_visible()
+    page.get_by_role("button", name="Force-approve", exact=True).click()
+    expect(page.get_by_text(f"Force-approved {job.job_id}")).to_be_visible()
+    assert place_of(job.job_id) == (Stage.DELIVERY, State.QUEUED)
+    assert job.decisions.get().reason == "As is, says the client."
+
+
 def prepare_jobs(people: People, batch: Batch) -> dict[str, Job]:
     """Jobs at every place of their life, with real files as far as machines have come."""
     root = roots_of(batch.team)[0]
@@ -244,7 +262,17 @@ def work_until_idle() -> None:
 
 
 def pages_of(batch: Batch, jobs: dict[str, Job]) -> list[str]:
-    plain = ("index", "batches", "batch_upload", "my_queue", "history", "manage", "password_change")
+    plain = (
+        "index",
+        "batches",
+        "batch_upload",
+        "my_queue",
+        "history",
+        "deliveries",
+        "dead_letters",
+        "manage",
+        "password_change",
+    )
     records = ("jobs_job", "jobs_team", "auth_user", "batches_batch")
     pages = [reverse(f"admin:{name}") for name in (*plain, *(f"{name}_changelist" for name in records))]
     pages += [reverse("admin:auth_user_add"), reverse("admin:jobs_job_change", args=[jobs["completed"].pk])]
