@@ -253,7 +253,7 @@ WORKERS_HEAVY = _int("WORKERS_HEAVY", max(1, WORKERS // 2))
 WORKERS_IO = _int("WORKERS_IO", 2)
 QUEUE_WORKERS = {"light": WORKERS_LIGHT, "heavy": WORKERS_HEAVY, "io": WORKERS_IO}
 WORKER_NAME = os.environ.get("WORKER_NAME", "") or socket.gethostname()
-STAGE_BLOCK_SECONDS = _int("STAGE_BLOCK_SECONDS", 3600, least=1)
+STAGE_BLOCK_SECONDS = _int("STAGE_BLOCK_SECONDS", 600, least=1)
 AERENDER = os.environ.get("AERENDER", "")
 LEASE_SECONDS = _int("LEASE_SECONDS", 30, least=2)
 STUCK_SECONDS = _int("STUCK_SECONDS", 15, least=1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Q, QuerySet
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Q
 from django.db.models.functions import Now
 
 from jobs import workers
 from jobs.models import PRIORITY_NAMES, Job, StageRun, Worker
 from jobs.states import State
+from jobs.teams import TeamQuerySet
 
 HEAVY = ("result", "metrics", "error")
 MOST_RUNNING = 200
@@ -118,7 +119,7 @@ def read_machines() -> tuple[Machine, ...]:
     )
 
 
-def running_now() -> QuerySet[StageRun]:
+def running_now() -> TeamQuerySet[Any]:
     """What runs, with the time since its start by the database's clock as ``took``."""
     running = StageRun.objects.filter(state=StageRun.RUNNING).select_related("job").defer(*HEAVY)
     return running.annotate(took=_since("started_at")).order_by("started_at", "id")

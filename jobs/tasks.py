@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from jobs import pipeline, workers
+from jobs import blocking, pipeline, workers
 from jobs.claims import claim, worker_name
+from jobs.models import Attempt
 from jobs.queue import QUEUE_VARIABLE
-from jobs.states import Queue
+from jobs.states import Queue, Stage
 
 
 def work() -> None:
@@ -19,5 +20,9 @@ def work() -> None:
     if not queues:
         return
     lease = claim(f"{name}/{os.getpid()}" if name else worker_name(), queues=queues, stages=allowed.stages)
-    if lease is not None:
-        pipeline.perform(lease)
+    if lease is None:
+        return
+    pipeline.perform(lease)
+    failed = Attempt.objects.filter(pk=lease.attempt_id, outcome="failed").values_list("run__stage", flat=True).first()
+    if name and failed is not None:
+        blocking.judge(name.rpartition(":")[0], Stage(failed))

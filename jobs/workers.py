@@ -131,12 +131,13 @@ def set_state(user: User, worker: Worker, state: str, *, reason: str = "") -> No
 
     Raises NotAllowed for others than leads, Conflict when it is so already.
     """
-    _require_lead(user)
+    require_lead(user)
     changed = Worker.objects.filter(pk=worker.pk).exclude(state=state)
     if not changed.update(state=state, reason=reason.strip(), changed_by=user):
         raise Conflict(f"{worker.name} is {state} already.", state=state)
 
 
-def _require_lead(user: User) -> None:
+def require_lead(user: User) -> None:
+    """Raises NotAllowed for others than leads."""
     if not is_lead(user):
         raise NotAllowed("Machines are looked after by leads.")

@@ -45,6 +45,8 @@ PAST = {
     "deploy": "deployed",
     "find_faults": "found faults in",
     "fail": "gave up on",
+    "block_machine": "blocked a worker from a stage after",
+    "suspect_machine": "suspects a worker after",
     "assign": "assigned",
     "comment": "commented on",
     "prioritise": "changed the priority of",
@@ -166,6 +168,8 @@ def detail(event: Event) -> str:
             return ": ".join(str(part) for part in (data.get("object"), data.get("code")) if part)
         case "claim":
             return f"worker {data['worker']}" if data.get("worker") else ""
+        case "block_machine" | "suspect_machine":
+            return ": ".join(str(data[name]) for name in ("machine", "stage") if data.get(name))
         case "give_back" | "fail":
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
         case "pause" | "resume" if data.get("what"):

@@ -8,7 +8,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import dashboard, dead_letters, deliveries, history, my_queue
+from review import dashboard, dead_letters, deliveries, history, my_queue, workers
 from review.views import job, matching, verbs
 
 
@@ -30,6 +30,10 @@ def pages(site: AdminSite) -> list[URLPattern]:
             name="deliveries_replay_dead",
         ),
         path("deliveries/test/<int:pk>/", site.admin_view(deliveries.test_endpoint), name="deliveries_test"),
+        path("workers/", site.admin_view(workers.workers), name="workers"),
+        path("workers/changes/", site.admin_view(workers.changes), name="workers_changes"),
+        path("workers/<int:pk>/<slug:state>/", site.admin_view(workers.set_state), name="worker_state"),
+        path("workers/blocks/<int:pk>/lift/", site.admin_view(workers.lift), name="worker_lift"),
         *_job_pages(site),
     ]
 
