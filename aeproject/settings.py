@@ -44,6 +44,14 @@ def _bool(name: str, default: bool) -> bool:
     return raw in {"1", "true", "yes", "on"}
 
 
+def _choice(name: str, allowed: tuple[str, ...]) -> str:
+    """One of the words; the first is the default."""
+    value = os.environ.get(name, allowed[0]).strip().lower()
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name}={value!r} is none of {', '.join(allowed)}")
+    return value
+
+
 def _paths(name: str, default: list[Path]) -> list[Path]:
     """Directories, separated by the platform's path separator. Each must be absolute."""
     raw = os.environ.get(name)
@@ -135,6 +143,7 @@ INSTALLED_APPS = [
     "review",
 ]
 MIDDLEWARE = [
+    "aeproject.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -346,12 +355,22 @@ TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = False
 
+LOG_FORMAT = _choice("LOG_FORMAT", ("line", "json"))
+LOG_LEVEL = os.environ.get("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
-    # At DEBUG these write whole requests, signatures included.
-    "loggers": {name: {"level": "INFO"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
+    "formatters": {
+        "line": {"()": "aeproject.logs.LineFormatter"},
+        "json": {"()": "aeproject.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        # A line for every ticket, and for every chunk of a file that they do not know.
+        **{name: {"level": "WARNING"} for name in ("django-q", "psd_tools", "py_aep")},
+        # Lines of the server look like ours.
+        **{name: {"handlers": [], "propagate": True} for name in ("gunicorn.error", "gunicorn.access")},
+        "django.server": {"handlers": [], "propagate": False},
+    },
 }

@@ -46,6 +46,7 @@ def _settle(lease: Lease, error: StageFailed) -> None:
     )
     if not settled:
         raise LeaseLost
+    logger.warning("attempt %d failed (%s): %s", run.attempts, error.error_class, error)
     close_attempt(lease, outcome="failed", error=error)
     data = {"error_class": error.error_class, "attempt": run.attempts}
     if not again:

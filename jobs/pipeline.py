@@ -16,10 +16,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from jobs import outcomes, sources
+from jobs.attempt_log import kept_log, work_dir
 from jobs.claims import Lease, claim, has_limits, is_claimable, lease_end, worker_name
 from jobs.errors import LeaseLost
 from jobs.failures import close_attempt, fail
 from jobs.lifecycle import move
+from jobs.log_context import bound
 from jobs.models import StageRun
 from jobs.queue import send_ticket
 from jobs.sandbox import Limits, StageFailed, run_stage
@@ -69,10 +71,21 @@ class Heart:
 
 
 def perform(lease: Lease) -> None:
-    """Does the work of a lease, from fetching its inputs to keeping its outcome."""
+    """Does the work of a lease, from fetching its inputs to keeping its outcome and its log."""
     run = StageRun.objects.select_related("job__team", "job__batch", "job__psd", "job__project").get(pk=lease.run_id)
-    workdir = Path(settings.WORK_DIR) / f"run-{run.pk}-{lease.token.hex}"
+    workdir = work_dir(run.pk, lease.token)
     workdir.mkdir(parents=True)
+    try:
+        with bound(job=run.job.job_id, run=run.pk, attempt=lease.attempt_id), kept_log(lease.attempt_id, workdir):
+            _work(run, lease, workdir)
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+        wake_next(run)
+
+
+def _work(run: StageRun, lease: Lease, workdir: Path) -> None:
+    logger.info("%s begins on %s", Stage(run.stage).label, worker_name())
+    began = time.monotonic()
     try:
         beat = Heart(lease).beat
         inputs = sources.collect(run.job, Stage(run.stage), workdir, beat=beat)
@@ -84,6 +97,7 @@ def perform(lease: Lease) -> None:
         outcome = run_stage(PREPARE[Stage(run.stage)], inputs, limits=limits, beat=beat)
         with outcomes.stored(run, outcome, beat=beat) as stored:
             _finish(lease, stored)
+        logger.info("done in %.1f s", time.monotonic() - began)
     except LeaseLost:
         logger.info("run %s: the lease is gone, what was made is discarded", run.pk)
         close_attempt(lease, outcome="discarded")
@@ -97,9 +111,6 @@ def perform(lease: Lease) -> None:
         # The database went away or gave up on a lock; when it stays away, the lease brings the work back.
         connection.close()
         fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
-    finally:
-        shutil.rmtree(workdir, ignore_errors=True)
-        wake_next(run)
 
 
 def wake_next(run: StageRun) -> None:

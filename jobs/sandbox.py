@@ -19,9 +19,11 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from jobs.attempt_log import take_output
 from jobs.stages.base import Inputs, Outcome, Prepare
 from rendering.errors import FormatError
 
@@ -130,8 +132,14 @@ def _child(prepare: Prepare, inputs: Inputs, limits: Limits, writer: int, outcom
     code = 1
     try:
         _confine(limits, parent)
+        is_logged = take_output(inputs.workdir)
+        said = ""
 
         def report(step: str, percent: float) -> None:
+            nonlocal said
+            if is_logged and step != said:
+                print(f"{datetime.now(UTC):%H:%M:%S} {step}")
+            said = step
             os.write(writer, json.dumps([step, round(percent, 1)]).encode() + b"\n")
 
         result = _attempt(prepare, inputs, report)

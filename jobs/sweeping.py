@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from jobs.aging import raise_waiting
+from jobs.attempt_log import left_log
 from jobs.claims import Lease, is_claimable
 from jobs.deadletters import forget_old
 from jobs.deployments import sweep_deployments
@@ -43,7 +44,12 @@ def take_back_lapsed() -> int:
         if run.token is None or attempt is None:
             continue  # it ended in this moment
         lease = Lease(run_id=run.pk, token=run.token, attempt_id=attempt.pk)
-        fail(lease, StageFailed(f"the worker {run.lease_owner} went silent", error_class="worker"))
+        fail(
+            lease,
+            StageFailed(
+                f"the worker {run.lease_owner} went silent", error_class="worker", log=left_log(run.pk, run.token)
+            ),
+        )
         lapsed += 1
     return lapsed
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.models import StageRun
+from django.db.models import Prefetch
+
+from jobs.models import Attempt, StageRun
 from jobs.states import Stage
 from review.models import Decision
 from review.prepared import Prepared
@@ -26,7 +28,8 @@ def read_record(prepared: Prepared) -> Record:
     """Newest run first, each with its attempts."""
     job = prepared.job
     facts = prepared.result(Stage.INGESTION)
-    runs = job.runs.defer(*HEAVY).prefetch_related("tries").order_by("-queued_at", "-id")[:MOST_RUNS]
+    tries = Prefetch("tries", Attempt.objects.defer("log"))
+    runs = job.runs.defer(*HEAVY).prefetch_related(tries).order_by("-queued_at", "-id")[:MOST_RUNS]
     return Record(
         runs=tuple(runs),
         decisions=tuple(job.decisions.select_related("user")),

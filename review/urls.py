@@ -51,6 +51,7 @@ def _job_pages(site: AdminSite) -> list[URLPattern]:
         ("preview/script/", "job_script", job.script),
         ("delivery/", "job_delivery", job.delivery),
         ("progress/", "job_progress", job.progress),
+        ("attempts/<int:attempt_pk>/log/", "job_attempt_log", job.attempt_log),
         ("decide/<slug:verb>/", "job_decide", verbs.decide),
         ("comment/", "job_comment", verbs.comment),
         ("assign/", "job_assign", verbs.assign),

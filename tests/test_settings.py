@@ -28,6 +28,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("ASSET_ROOTS", "relative/folder"),
         ("DATABASE_URL", "mysql://localhost/x"),
         ("LEASE_SECONDS", "1"),
+        ("LOG_FORMAT", "xml"),
         ("SITE_URL", "jobs.example.com"),
         ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8, home"),
     ],
@@ -47,7 +48,7 @@ def test_the_secret_key_is_made_once_and_kept_to_ourselves(tmp_path):
 
 def test_every_variable_is_in_the_guide():
     source = (ROOT / "aeproject" / "settings.py").read_text()
-    named = set(re.findall(r'_(?:int|bool|paths|networks|site)\(\s*"([A-Z_]+)"', source))
+    named = set(re.findall(r'_(?:int|bool|paths|networks|site|choice)\(\s*"([A-Z_]+)"', source))
     named |= set(re.findall(r'(?:environ\.get|env\.list|env\.db_url|env\.email_url)\("([A-Z_]+)"', source))
     guide = (ROOT / "docs" / "operations.md").read_text()
     assert named

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from jobs.models import Attempt
 from jobs.page_waits import end_waits
 from jobs.states import Stage
 from jobs.store import open_asset
@@ -60,6 +61,14 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     if request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     return render(request, "review/job_progress_poll.html", {"job": found, "html": html, "seen": seen})
+
+
+@require_GET
+def attempt_log(request: HttpRequest, pk: int, attempt_pk: int) -> HttpResponse:
+    """What an attempt logged, as plain text."""
+    attempt = get_object_or_404(Attempt.objects.filter(run__job=find_job(request, pk)), pk=attempt_pk)
+    text = attempt.log or "Nothing was logged (yet): the log is kept when the attempt ends."
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 @require_GET

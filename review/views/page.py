@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from jobs.errors import Conflict, Invalid, NotAllowed
+from jobs.log_context import bind
 from jobs.models import PRIORITIES, Event, Job, StageRun
 from jobs.page_waits import note_opening
 from jobs.states import Role, Stage, State
@@ -55,7 +56,9 @@ def person(request: HttpRequest) -> User:
 def find_job(request: HttpRequest, pk: int) -> Job:
     """Another team's job is not there: 404."""
     jobs = Job.objects.visible_to(person(request)).select_related("team", "batch", "assignee", "psd", "project")
-    return get_object_or_404(jobs, pk=pk)
+    job = get_object_or_404(jobs, pk=pk)
+    bind(job=job.job_id)
+    return job
 
 
 def page_of(job: Job) -> str:
@@ -130,7 +133,7 @@ def read_status(job: Job) -> dict[str, Any] | None:
         ahead = StageRun.objects.filter(before, state=StageRun.QUEUED, queue=run.queue)
         status["ahead"] = ahead.order_by()[:MOST_AHEAD].count()
     if run is not None and (run.error or job.state == State.FAILED):
-        status["attempts"] = list(run.tries.all())
+        status["attempts"] = list(run.tries.defer("log"))
     if job.state in (State.ON_HOLD, State.CANCELLED):
         status["event"] = job.events.filter(to_state=job.state).select_related("actor").order_by("-id").first()
     return status
