@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
+from django.db.models.functions import Right
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
@@ -42,6 +43,7 @@ CONTENT: dict[str, tuple[str, Callable[[Prepared], Any]]] = {
 }
 SHOWN_EVENTS = 12
 MOST_CHANGES_TOLD = 8
+SHOWN_LOG_CHARACTERS = 4_000
 DECISIONS = ("approve_matches", "approve_preview", "force_approve", "reject")
 WORKING = (State.QUEUED, State.RUNNING)
 MOST_AHEAD = 1_000
@@ -133,7 +135,7 @@ def read_status(job: Job) -> dict[str, Any] | None:
         ahead = StageRun.objects.filter(before, state=StageRun.QUEUED, queue=run.queue)
         status["ahead"] = ahead.order_by()[:MOST_AHEAD].count()
     if run is not None and (run.error or job.state == State.FAILED):
-        status["attempts"] = list(run.tries.defer("log"))
+        status["attempts"] = list(run.tries.defer("log").annotate(log_end=Right("log", SHOWN_LOG_CHARACTERS)))
     if job.state in (State.ON_HOLD, State.CANCELLED):
         status["event"] = job.events.filter(to_state=job.state).select_related("actor").order_by("-id").first()
     return status
