@@ -39,7 +39,7 @@ migrations: setup ## models and migrations agree
 
 tests: setup      ## pytest, on SQLite, and on PostgreSQL where TEST_DATABASE_URL names one
 	@$(BIN)/python -m pytest -n 2
-	@if [ -n "$$TEST_DATABASE_URL" ]; then DATABASE_URL="$$TEST_DATABASE_URL" $(BIN)/python -m pytest -n 2 -m "not browser" tests/jobs tests/batches tests/review; fi
+	@if [ -n "$$TEST_DATABASE_URL" ]; then DATABASE_URL="$$TEST_DATABASE_URL" $(BIN)/python -m pytest -n 2 -m "not browser" tests/jobs tests/batches tests/review tests/api; fi
 
 bench: setup      ## Measure: medians on this machine
 	@rm -rf var/bench

@@ -73,6 +73,29 @@ def _networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
+def _broker(name: str) -> dict[str, Any]:
+    """Where tickets go: into the database, or to a Redis that is given little time to answer."""
+    url = os.environ.get(name, "")
+    if not url:
+        return {"orm": "default"}
+    from redis.backoff import NoBackoff
+    from redis.connection import parse_url
+    from redis.retry import Retry
+
+    try:
+        address: dict[str, Any] = {**parse_url(url)}  # type: ignore[no-untyped-call]
+    except ValueError:
+        # Without the value: it may hold a password.
+        raise ImproperlyConfigured(f"{name} is not an address such as redis://:password@host:6379/0") from None
+    if "path" in address:
+        address["unix_socket_path"] = address.pop("path")
+    elif address.pop("connection_class", None) is not None:
+        address["ssl"] = True
+    address.pop("connection_class", None)
+    waits = {"socket_connect_timeout": 2.0, "socket_timeout": 5.0, "retry": Retry(NoBackoff(), 0)}
+    return {"redis": {**waits, **address}}
+
+
 def _site(name: str, default: str) -> str:
     """The address under which people reach us, without a slash at its end."""
     value = os.environ.get(name, default).rstrip("/")
@@ -278,7 +301,7 @@ PREVIEW_MAX_SECONDS = _int("PREVIEW_MAX_SECONDS", 30, least=1)
 MATCH_THRESHOLD = _int("MATCH_THRESHOLD", 50)
 Q_CLUSTER = {
     "name": "aeproject",
-    "orm": "default",
+    **_broker("REDIS_URL"),
     "workers": WORKERS,
     "queue_limit": WORKERS,
     # One cluster a queue; django-q2 picks its own by the variable Q_CLUSTER_NAME, which the supervisor sets.

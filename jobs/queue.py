@@ -3,40 +3,80 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django_q.brokers import get_broker
 from django_q.cluster import Cluster
 from django_q.tasks import async_task
+from redis.exceptions import RedisError
 
 from jobs.sandbox import PR_SET_PDEATHSIG
 
+logger = logging.getLogger(__name__)
+
+AWAY_SECONDS = 5.0
 TICKET = "jobs.tasks.work"
 QUEUE_VARIABLE = "Q_CLUSTER_NAME"
 """The variable by which a django-q2 cluster knows its name; our clusters are called as their queues."""
 ORPHAN_SECONDS = 8
 
 
+class BrokerAway(OSError):
+    """The broker (Redis) does not answer. Nothing is lost: the sweep finds due work without a ticket."""
+
+
+class _Broker:
+    """The way to a broker beside the database. Once it did not answer, it is left alone for a moment: whoever starts a
+    thousand jobs waits for it once."""
+
+    def __init__(self) -> None:
+        self._away_until = 0.0
+
+    def ask(self, request: Callable[[], Any]) -> Any:
+        """Raises BrokerAway."""
+        if time.monotonic() < self._away_until:
+            raise BrokerAway("the broker did not answer a moment ago")
+        try:
+            return request()
+        except RedisError as error:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            # The name alone: the message may hold the address with its password.
+            logger.warning("the broker does not answer (%s); the sweep sends the tickets later", type(error).__name__)
+            raise BrokerAway("the broker does not answer") from None
+
+    def tell(self, queue: str) -> None:
+        """Sends a ticket, or leaves it to the sweep."""
+        with suppress(BrokerAway):
+            self.ask(partial(async_task, TICKET, cluster=queue))
+
+
+_broker = _Broker()
+
+
 def send_ticket(queue: str) -> None:
-    """Asks for one worker of a queue. With the ORM broker the ticket commits with our change; another hears after it.
+    """Asks for one worker of a queue. With the ORM broker the ticket commits with our change; Redis hears after it.
 
     A ticket that gets lost is harmless: the sweep finds due work without a ticket.
     """
     if settings.Q_CLUSTER.get("orm"):
         async_task(TICKET, cluster=str(queue))
     else:
-        transaction.on_commit(partial(async_task, TICKET, cluster=str(queue)), robust=True)
+        transaction.on_commit(partial(_broker.tell, str(queue)), robust=True)
 
 
 def tickets_waiting(queue: str) -> int:
-    """How many tickets of a queue no worker has taken yet."""
-    return int(get_broker(str(queue)).queue_size())
+    """How many tickets of a queue no worker has taken yet. Raises BrokerAway."""
+    return int(_broker.ask(lambda: get_broker(str(queue)).queue_size()))
 
 
 def run_cluster(ready: Callable[[], None]) -> None:

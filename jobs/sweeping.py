@@ -16,7 +16,7 @@ from jobs.deadletters import forget_old
 from jobs.deployments import sweep_deployments
 from jobs.failures import fail
 from jobs.models import Attempt, StageRun
-from jobs.queue import send_ticket, tickets_waiting
+from jobs.queue import BrokerAway, send_ticket, tickets_waiting
 from jobs.sandbox import StageFailed
 from jobs.states import QUEUES, Queue
 from jobs.storage import sweep_parts
@@ -33,7 +33,10 @@ def sweep() -> int:
     ticket.
     """
     found = take_back_lapsed() + raise_waiting() + forget_old()
-    return found + sum(send_missing_tickets(queue) for queue in QUEUES)
+    try:
+        return found + sum(send_missing_tickets(queue) for queue in QUEUES)
+    except BrokerAway:
+        return found
 
 
 def take_back_lapsed() -> int:

@@ -29,6 +29,10 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("DATABASE_URL", "mysql://localhost/x"),
         ("LEASE_SECONDS", "1"),
         ("LOG_FORMAT", "xml"),
+        ("REDIS_URL", "http://:a-password@localhost"),
+        ("S3_ENDPOINT_URL", "s3.internal"),
+        ("S3_ENDPOINT_URL", "https://an-id:a-password@s3.internal"),
+        ("S3_OUTPUT_BUCKET", "output"),
         ("SITE_URL", "jobs.example.com"),
         ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8, home"),
     ],
@@ -37,6 +41,7 @@ def test_a_wrong_value_stops_the_start_and_names_the_variable(tmp_path, variable
     result = start(tmp_path, **{variable: value})
     assert result.returncode != 0
     assert variable in result.stderr
+    assert "a-password" not in result.stderr
 
 
 def test_the_secret_key_is_made_once_and_kept_to_ourselves(tmp_path):
@@ -48,7 +53,7 @@ def test_the_secret_key_is_made_once_and_kept_to_ourselves(tmp_path):
 
 def test_every_variable_is_in_the_guide():
     source = (ROOT / "aeproject" / "settings.py").read_text()
-    named = set(re.findall(r'_(?:int|bool|paths|networks|site|choice)\(\s*"([A-Z_]+)"', source))
+    named = set(re.findall(r'_(?:int|bool|paths|networks|site|choice|broker)\(\s*"([A-Z_]+)"', source))
     named |= set(re.findall(r'(?:environ\.get|env\.list|env\.db_url|env\.email_url)\("([A-Z_]+)"', source))
     guide = (ROOT / "docs" / "operations.md").read_text()
     assert named
