@@ -10,6 +10,7 @@ from batches.models import Batch
 from jobs.errors import Conflict, Invalid
 from jobs.lifecycle import move
 from jobs.models import Job
+from jobs.starting import start_many
 from jobs.states import VERBS, State
 from jobs.teams import require_verb
 
@@ -43,11 +44,11 @@ def start(user: User, batch: Batch, *, first: int | None = None) -> int:
     require_verb(user, batch.team, "start")
     if first is not None and first < 1:
         raise Invalid("Start at least one job.", field="first")
-    pending = batch.jobs.filter(state=State.PENDING).order_by("row_line", "id")
-    summary = apply(user, batch, "start", pending if first is None else pending[:first])
-    if not summary.moved:
+    pending = batch.jobs.filter(state=State.PENDING).order_by("row_line", "id").only("pk")
+    started = start_many(pending if first is None else pending[:first], actor=user)
+    if not started:
         raise Conflict("No job of this batch is waiting for its start.")
-    return len(summary.moved)
+    return started
 
 
 def apply(

@@ -11,10 +11,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from aeproject import demo
+from aeproject import demo, queue_bench
 from aeproject.processes import start_command, stop_all
 from batches.actions import start
 from batches.intake.opening import commit_all, preview_upload
@@ -35,8 +36,27 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rounds", type=int, default=3)
+        parser.add_argument("--queue", action="store_true", help="the queue's figures, in a database of its own")
+        parser.add_argument(
+            "--sizes", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="with --queue: runs queued"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["queue"]:
+            self._queue(sorted(options["sizes"]))
+        else:
+            self._job(options)
+
+    def _queue(self, sizes: list[int]) -> None:
+        table = Table(title=f"The queue on {connection.vendor}, {platform.machine()}")
+        for heading in ("what", "value", "unit", "at most"):
+            table.add_column(heading, justify="right" if heading == "value" else "left")
+        for figure in queue_bench.measure(sizes):
+            table.add_row(figure.what, f"{figure.value:,.2f}", figure.unit, figure.target)
+            self.stderr.write(f"{figure.what}: {figure.value:,.2f} {figure.unit}")
+        Console().print(table)
+
+    def _job(self, options: dict[str, Any]) -> None:
         demo.prepare_database()
         team, people = demo.prepare_team()
         name, psd, project = _subject(demo.prepare_samples(team), team)
