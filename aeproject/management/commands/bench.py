@@ -49,11 +49,10 @@ class Command(BaseCommand):
 
     def _queue(self, sizes: list[int]) -> None:
         table = Table(title=f"The queue on {connection.vendor}, {platform.machine()}")
-        for heading in ("what", "value", "unit", "at most"):
-            table.add_column(heading, justify="right" if heading == "value" else "left")
+        for heading in ("what", "value", "computing", "unit", "at most"):
+            table.add_column(heading, justify="right" if heading in {"value", "computing"} else "left")
         for figure in queue_bench.measure(sizes):
-            table.add_row(figure.what, f"{figure.value:,.2f}", figure.unit, figure.target)
-            self.stderr.write(f"{figure.what}: {figure.value:,.2f} {figure.unit}")
+            table.add_row(figure.what, f"{figure.value:,.2f}", f"{figure.cpu:,.2f}", figure.unit, figure.target)
         Console().print(table)
 
     def _job(self, options: dict[str, Any]) -> None:
