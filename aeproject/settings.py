@@ -222,6 +222,12 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
+    # A connection whose other end is unreachable ends after seconds, not hours: supervisors must not hang on it.
+    _database["OPTIONS"] = {
+        **{"connect_timeout": 10, "tcp_user_timeout": 20_000},
+        **{"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
+        **_database.get("OPTIONS", {}),
+    }
 else:
     raise ImproperlyConfigured("DATABASE_URL must be sqlite:// or postgres://")
 DATABASES = {"default": _database}
