@@ -287,7 +287,7 @@ FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 # The queue (docs/operations.md). Our rows are the truth; a django-q2 task is only a ticket. ---------------------------
 WORKERS = _int("WORKERS", min(os.cpu_count() or 2, 4), least=1)
 WORKERS_LIGHT = _int("WORKERS_LIGHT", WORKERS)
-WORKERS_HEAVY = _int("WORKERS_HEAVY", max(1, WORKERS // 2))
+WORKERS_HEAVY = _int("WORKERS_HEAVY", WORKERS)
 WORKERS_IO = _int("WORKERS_IO", 2)
 QUEUE_WORKERS = {"light": WORKERS_LIGHT, "heavy": WORKERS_HEAVY, "io": WORKERS_IO}
 WORKER_NAME = os.environ.get("WORKER_NAME", "") or socket.gethostname()
