@@ -116,6 +116,7 @@ class Supervisor:
         for cluster in self.clusters:
             cluster.ask_to_stop()
         deadline = time.monotonic() + STOP_SECONDS
+        self.courier.end()
         for cluster in self.clusters:
             if cluster.process is None:
                 continue
@@ -124,7 +125,6 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 logger.info("cluster %s still works after %.0f s; its work is taken back", cluster.queue, STOP_SECONDS)
             cluster.kill()
-        self.courier.end()
         self._leave()
 
     def _leave(self) -> None:
