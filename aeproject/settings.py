@@ -398,6 +398,8 @@ LOGGING = {
     "loggers": {
         # A line for every ticket, and for every chunk of a file that they do not know.
         **{name: {"level": "WARNING"} for name in ("django-q", "psd_tools", "py_aep")},
+        # At DEBUG these write whole requests, signatures included.
+        **{name: {"level": "INFO"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
         # Lines of the server look like ours.
         **{name: {"handlers": [], "propagate": True} for name in ("gunicorn.error", "gunicorn.access")},
         "django.server": {"handlers": [], "propagate": False},

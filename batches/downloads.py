@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, cast
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from batches.answers import CONFLICT
 from jobs.models import Asset, Job
-from jobs.releases import newest_release
+from jobs.releases import Release, newest_release
 from jobs.states import State
 from jobs.storage import CHUNK_BYTES
-from jobs.store import open_asset
+from jobs.store import open_asset, storage_of
 
 SHOWN_IN_PLACE = frozenset({"image/png", "image/jpeg", "video/mp4"})
 ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -126,17 +124,43 @@ def job_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     if job.state != State.DONE or release is None:
         words = f"{job.job_id} is {job.public_state.replace('_', ' ')}: it can be downloaded once it is completed."
         return HttpResponse(words, status=CONFLICT, content_type="text/plain; charset=utf-8")
-    packed = TemporaryFile()  # noqa: SIM115 - the answer closes it
-    try:
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for asset in release.files:
-                entry = zipfile.ZipInfo(release.name_in_folder(asset), date_time=asset.created_at.timetuple()[:6])
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                with open_asset(asset) as source, archive.open(entry, "w", force_zip64=True) as target:
-                    shutil.copyfileobj(source, target, CHUNK_BYTES)
-    except BaseException:
-        packed.close()
-        raise
-    packed.seek(0)
-    name = f"{PurePosixPath(job.output_name).stem}.zip"
-    return FileResponse(packed, as_attachment=True, filename=_file_name(name), content_type="application/zip")
+    missing = [asset.name for asset in release.files if not storage_of(asset).exists(asset.storage_name)]
+    if missing:
+        raise Http404(f"{', '.join(missing[:3])} is no longer in the storage.")
+    response = StreamingHttpResponse(_packed(release), content_type="application/zip")
+    name = _file_name(f"{PurePosixPath(job.output_name).stem}.zip")
+    response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    return response
+
+
+def _packed(release: Release) -> Iterator[bytes]:
+    """The bytes of a ZIP as they come to be. What fails in its middle breaks the answer off: no ZIP ends so."""
+    out = _Outgoing()
+    with zipfile.ZipFile(cast(IO[bytes], out), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for asset in release.files:
+            entry = zipfile.ZipInfo(release.name_in_folder(asset), date_time=asset.created_at.timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with open_asset(asset) as source, archive.open(entry, "w", force_zip64=True) as target:
+                while chunk := source.read(CHUNK_BYTES):
+                    target.write(chunk)
+                    yield out.taken()
+    yield out.taken()
+
+
+class _Outgoing:
+    """What a ZIP is written to that goes straight out: nobody can seek in it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._waiting.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Everything is taken by whoever sends."""
+
+    def taken(self) -> bytes:
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        return data

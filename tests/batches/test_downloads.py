@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.urls import reverse
 
+from batches import downloads
 from jobs.models import Asset
 from jobs.states import Stage, State
 from jobs.store import put_asset
@@ -200,3 +202,22 @@ def test_a_release_is_for_the_team_alone(client, people, batch):
     assert client.get(download(job)).status_code == 404
     client.force_login(people.vera)
     assert client.post(download(job)).status_code == 405
+
+
+def test_a_release_is_packed_while_it_is_sent(as_vera, batch):
+    job = make_job(batch, Stage.DELIVERY, State.DONE, output_name="out.aep")
+    data = os.urandom(3 * downloads.CHUNK_BYTES)
+    release(job, "blue/spring-1/out", out_aep=data)
+    answer = as_vera.get(download(job))
+    chunks = [chunk for chunk in answer.streaming_content if chunk]
+    assert len(chunks) > 3
+    assert max(map(len, chunks)) < 2 * downloads.CHUNK_BYTES
+    with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as archive:
+        assert archive.read("out/out.aep") == data
+
+
+def test_a_release_with_a_file_that_is_gone_is_not_there(as_vera, batch):
+    job = make_job(batch, Stage.DELIVERY, State.DONE, output_name="out.aep")
+    release(job, "blue/spring-1/out", out_aep=b"1", **{"footage/a.png": b"2"})
+    storages["outputs"].delete("blue/spring-1/out/footage/a.png")
+    assert as_vera.get(download(job)).status_code == 404
