@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from jobs.log_context import NAMES, bound, bound_ids
@@ -73,7 +74,7 @@ class RequestLog:
             began = time.monotonic()
             response = self._get_response(request)
             response[HEADER] = request_id
-            if request.path not in PROBES:
+            if request.path not in PROBES and not request.path.startswith(settings.STATIC_URL):
                 took_ms = (time.monotonic() - began) * 1000
                 logger.info("%s %s %d %.0f ms", request.method, request.path, response.status_code, took_ms)
         return response

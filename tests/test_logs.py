@@ -99,8 +99,10 @@ def test_lines_of_a_job_page_name_the_job(client, people, batch, lines):
     assert bound_ids() == {}
 
 
-def test_probes_are_not_logged(client, lines):
-    client.get("/healthz")
+@pytest.mark.parametrize("address", ["/healthz", "/static/nothing.css"])
+def test_probes_and_static_files_are_not_logged(client, lines, address, caplog):
+    caplog.set_level(logging.CRITICAL, "django.request")
+    client.get(address)
     assert lines == []
 
 
