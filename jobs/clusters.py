@@ -18,6 +18,7 @@ from django.conf import settings
 
 from jobs.claims import is_claimable
 from jobs.models import Attempt, StageRun
+from jobs.parentage import child_environment
 from jobs.queue import QUEUE_VARIABLE
 from jobs.states import Queue, Stage
 from jobs.workers import NAME_VARIABLE
@@ -48,13 +49,8 @@ class GuardedCluster:
         if self.process is not None:
             return
         reader, writer = os.pipe()
-        environment = {
-            **ONE_THREAD,
-            **os.environ,
-            QUEUE_VARIABLE: self.queue.value,
-            NAME_VARIABLE: self.worker,
-            READY_VARIABLE: str(writer),
-        }
+        own = {QUEUE_VARIABLE: self.queue.value, NAME_VARIABLE: self.worker, READY_VARIABLE: str(writer)}
+        environment = {**ONE_THREAD, **child_environment(**own)}
         self._started, self._stuck_since, self.leaving = time.monotonic(), None, False
         try:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and command

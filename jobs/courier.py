@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
 from jobs.notices import deliver_due, forget_old
-from jobs.sandbox import PR_SET_PDEATHSIG
+from jobs.parentage import end_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +31,7 @@ START_SECONDS = 5.0
 
 def carry() -> None:
     """Sends what is due until SIGTERM or SIGINT, then ends within STOP_SECONDS: what is under way is sent again."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()
     over = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -90,7 +88,7 @@ class Courier:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and command
             [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), "deliver"],
             start_new_session=True,
-            env=dict(os.environ),
+            env=child_environment(),
         )
 
     def end(self) -> None:

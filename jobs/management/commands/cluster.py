@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from jobs.clusters import READY_VARIABLE
+from jobs.parentage import end_with_parent
 from jobs.queue import run_cluster
-from jobs.sandbox import PR_SET_PDEATHSIG
 
 
 class Command(BaseCommand):
@@ -19,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # A supervisor that dies without a word takes its cluster along.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent()
         run_cluster(_tell_the_supervisor)
 
 
