@@ -13,7 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from jobs.sandbox import PR_SET_PDEATHSIG
+from jobs.parentage import PR_SET_PDEATHSIG
 
 STOP_SECONDS = 9.5
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
 from jobs.notices import deliver_due, forget_old
-from jobs.parentage import end_with_parent
+from jobs.parentage import child_environment, end_with_parent
 
 logger = logging.getLogger(__name__)
 

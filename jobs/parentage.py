@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-from jobs.sandbox import PR_SET_PDEATHSIG
-
+PR_SET_PDEATHSIG = 1
+"""prctl's option: the signal that comes when the parent dies (linux/prctl.h)."""
 PARENT_VARIABLE = "SUPERVISOR_PID"
 
 

@@ -22,7 +22,7 @@ from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 from redis.exceptions import RedisError
 
-from jobs.sandbox import PR_SET_PDEATHSIG
+from jobs.parentage import PR_SET_PDEATHSIG
 
 logger = logging.getLogger(__name__)
 

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from jobs.attempt_log import take_output
+from jobs.parentage import PR_SET_PDEATHSIG
 from jobs.stages.base import Inputs, Outcome, Prepare
 from rendering.errors import FormatError
 
-PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.25
 
 ErrorClass = Literal["file", "transient", "worker", "rate", "memory", "time", "bug", "crash"]
