@@ -216,7 +216,7 @@ def test_lines_end_the_way_after_effects_ends_them():
 
 
 def test_a_picture_beside_the_script_replaces_the_source_and_the_layer_keeps_its_name():
-    filling = Filling(slot=slot(42, "featuredimage1", image=True), image=Path("/work/x.png"))
+    filling = Filling(slot=slot(42, "featuredimage1", image=True), image=Path("x.png"))
     script = populate_script(project(), [filling], image_paths={"1:42": "layers/cut out 100%.png"})
     layers = main(image_layer(42, "featuredimage1", locked=True))
     after = run(script, [layers], files=("/jobs/7/layers/cut out 100%.png",))
