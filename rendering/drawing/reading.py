@@ -274,6 +274,15 @@ class CompReader:
         return mode
 
     def _note_switches(self, layer: Any, reader: PropertyReader) -> None:
+        source = getattr(layer, "source", None)
+        if float(getattr(source, "pixel_aspect", 1.0) or 1.0) != 1.0:
+            self._notes.add("pixel_aspect_ignored", reader.subject, "Pixels of its source are drawn as squares.")
+        if getattr(layer, "adjustment_layer", False) and str(layer.blending_mode.name) != "NORMAL":
+            self._notes.add(
+                "blend_mode_approximated",
+                reader.subject,
+                "The adjustment layer is drawn in normal mode.",
+            )
         if getattr(layer, "three_d_layer", False):
             self._notes.add("layer_drawn_flat", reader.subject, "A 3D layer, drawn flat and seen from the front.")
         if getattr(layer, "motion_blur", False) and getattr(self._comp, "motion_blur", False):

@@ -339,3 +339,12 @@ def test_comps_that_nest_each_other_without_measure_are_refused(stage):
     compositor = stage.compositor()
     with pytest.raises(FormatError, match=f"{MAX_DRAWS_PER_FRAME:,}"):
         compositor.frame(0.55)
+
+
+def test_what_an_adjustment_layers_mode_and_wide_pixels_become_is_told(stage):
+    layer = stage.solid(RED)
+    assert stage.codes() == []
+    layer.adjustment_layer = True
+    layer.blending_mode = py_aep.BlendingMode.MULTIPLY
+    layer.source.pixel_aspect = 2.0
+    assert {"blend_mode_approximated", "pixel_aspect_ignored"} <= set(stage.codes())
