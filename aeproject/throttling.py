@@ -6,6 +6,7 @@ seconds. The API: every request counts. Who is limited gets 429 and the seconds 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -69,13 +70,14 @@ def _count_for_batch(kind: str, pk: Any, user: User) -> None:
         count_for_project(f"batch:{pk}")
 
 
-class _Limit(BaseThrottle):
+class _Limit(BaseThrottle, ABC):
     """One of the limits, as DRF asks for it."""
 
     seconds: int = 0
 
+    @abstractmethod
     def count(self, request: Request, view: APIView, user: User) -> None:
-        raise NotImplementedError
+        """Counts the request; raises TooMany when it is one too many."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.user, User):
