@@ -35,6 +35,7 @@ from jobs.api import (
     checked,
     person,
 )
+from jobs.idempotency import Idempotent
 from jobs.models import Job, StageRun, Team
 from jobs.states import PUBLIC_STATES, Stage, State, public_state
 from jobs.teams import PEOPLE_ROLES
@@ -44,7 +45,7 @@ from review.waiting import roles_by_team, waiting_for
 MOST_RUNNING = 50
 
 
-class Address(APIView):
+class Address(Idempotent):
     """One address that is no set of records."""
 
     parser_classes = [DecisionParser]

@@ -302,6 +302,7 @@ TEAM_RUNNING_LIMIT = _int("TEAM_RUNNING_LIMIT", 0)
 BATCH_RUNNING_LIMIT = _int("BATCH_RUNNING_LIMIT", 0)
 USER_REQUESTS_PER_MINUTE = _int("USER_REQUESTS_PER_MINUTE", 60)
 PROJECT_REQUESTS_PER_MINUTE = _int("PROJECT_REQUESTS_PER_MINUTE", 300)
+IDEMPOTENCY_HOURS = _int("IDEMPOTENCY_HOURS", 24, least=1)
 DEAD_LETTER_DAYS = _int("DEAD_LETTER_DAYS", 30)
 PREVIEW_MAX_SECONDS = _int("PREVIEW_MAX_SECONDS", 30, least=1)
 MATCH_THRESHOLD = _int("MATCH_THRESHOLD", 50)
@@ -371,6 +372,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "jobs.idempotency.describe"],
 }
 
 # Throttles count in the database, so that all processes share one count. ----------------------------------------------

@@ -24,6 +24,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from jobs.idempotency import Idempotent
 from jobs.models import PRIORITIES
 from jobs.states import PUBLIC_STATES, Stage
 
@@ -84,7 +85,7 @@ def record_id(text: str) -> int:
     return int(text)
 
 
-class Door(GenericViewSet[M]):
+class Door(Idempotent, GenericViewSet[M]):
     """A set of addresses on records of the person's teams. ``get_queryset`` starts from ``visible_to``."""
 
     parser_classes = [DecisionParser]

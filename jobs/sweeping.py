@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models.functions import Now
 
+from jobs import idempotency
 from jobs.aging import raise_waiting
 from jobs.attempt_log import left_log
 from jobs.claims import Lease, is_claimable
@@ -72,8 +73,9 @@ def send_missing_tickets(queue: Queue) -> int:
 
 
 def sweep_strays() -> int:
-    """Removes what killed workers left, once a minute: work directories, half-made files, releases without a record."""
-    gone = sweep_workdirs()
+    """Removes what is of no more use, once a minute: what killed workers left (work directories, half-made files,
+    releases without a record) and old idempotency keys."""
+    gone = sweep_workdirs() + idempotency.forget_old()
     try:
         gone += sweep_parts() + sweep_deployments()
     except OSError:

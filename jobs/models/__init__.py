@@ -13,6 +13,7 @@ from jobs.models.choices import (
 )
 from jobs.models.deployment import Deployment
 from jobs.models.event import Event
+from jobs.models.idempotency import IdempotentRequest
 from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
 from jobs.models.notice import Delivery, MailSwitch, WebhookEndpoint
@@ -31,6 +32,7 @@ __all__ = [
     "Delivery",
     "Deployment",
     "Event",
+    "IdempotentRequest",
     "Job",
     "JobQuerySet",
     "MailSwitch",
