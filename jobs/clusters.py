@@ -16,6 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from jobs import errands
 from jobs.claims import is_claimable
 from jobs.models import Attempt, StageRun
 from jobs.parentage import child_environment
@@ -125,11 +126,13 @@ class GuardedCluster:
     def _neglects_work(self, stages: Collection[Stage]) -> bool:
         running = StageRun.objects.filter(state=StageRun.RUNNING, queue=self.queue).order_by()
         mine = running.filter(lease_owner__startswith=f"{self.worker}/")
-        return mine.count() < settings.QUEUE_WORKERS[self.queue] and is_claimable([self.queue], stages)
+        busy = mine.count() + errands.running_of(self.worker, self.queue)
+        due = errands.is_due(self.queue) or is_claimable([self.queue], stages)
+        return busy < settings.QUEUE_WORKERS[self.queue] and due
 
     def _began_something(self, since_attempt: int) -> bool:
         begun = Attempt.objects.filter(pk__gt=since_attempt, run__queue=self.queue)
-        return begun.filter(worker__startswith=f"{self.worker}/").exists()
+        return begun.filter(worker__startswith=f"{self.worker}/").exists() or errands.began(self.worker, self.queue)
 
 
 def _newest_attempt() -> int:

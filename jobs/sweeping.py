@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models.functions import Now
 
-from jobs import idempotency
+from jobs import errands, idempotency
 from jobs.aging import raise_waiting
 from jobs.attempt_log import left_log
 from jobs.claims import Lease, is_claimable
@@ -33,9 +33,9 @@ def sweep() -> int:
     Takes back lapsed leases, raises what waits long, forgets old dead letters, wakes workers for due work that has no
     ticket.
     """
-    found = take_back_lapsed() + raise_waiting() + forget_old()
+    found = take_back_lapsed() + errands.take_back_lapsed() + raise_waiting() + forget_old()
     try:
-        return found + sum(send_missing_tickets(queue) for queue in QUEUES)
+        return found + errands.wake_workers() + sum(send_missing_tickets(queue) for queue in QUEUES)
     except BrokerAway:
         return found
 
@@ -75,7 +75,7 @@ def send_missing_tickets(queue: Queue) -> int:
 def sweep_strays() -> int:
     """Removes what is of no more use, once a minute: what killed workers left (work directories, half-made files,
     releases without a record) and old idempotency keys."""
-    gone = sweep_workdirs() + idempotency.forget_old()
+    gone = sweep_workdirs() + idempotency.forget_old() + errands.forget_old()
     try:
         gone += sweep_parts() + sweep_deployments()
     except OSError:

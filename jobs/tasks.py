@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jobs import blocking, pipeline, workers
+from jobs import blocking, errands, pipeline, workers
 from jobs.claims import claim, worker_name
 from jobs.models import Attempt
 from jobs.queue import QUEUE_VARIABLE
@@ -12,14 +12,19 @@ from jobs.states import Queue, Stage
 
 
 def work() -> None:
-    """One ticket: the most urgent work of this cluster's queue that this machine may claim."""
+    """One ticket: an errand, which a person waits for, or the most urgent stage that this machine may claim."""
     name = os.environ.get(workers.NAME_VARIABLE, "")
     allowed = workers.may_claim(name)
     queue = os.environ.get(QUEUE_VARIABLE)
     queues = allowed.queues & {Queue(queue)} if queue else allowed.queues
     if not queues:
         return
-    lease = claim(f"{name}/{os.getpid()}" if name else worker_name(), queues=queues, stages=allowed.stages)
+    owner = f"{name}/{os.getpid()}" if name else worker_name()
+    errand = errands.claim(owner, queues=queues)
+    if errand is not None:
+        errands.perform(errand)
+        return
+    lease = claim(owner, queues=queues, stages=allowed.stages)
     if lease is None:
         return
     pipeline.perform(lease)

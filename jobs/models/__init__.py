@@ -12,6 +12,7 @@ from jobs.models.choices import (
     state_choices,
 )
 from jobs.models.deployment import Deployment
+from jobs.models.errand import Errand
 from jobs.models.event import Event
 from jobs.models.idempotency import IdempotentRequest
 from jobs.models.job import Job, JobQuerySet
@@ -31,6 +32,7 @@ __all__ = [
     "Attempt",
     "Delivery",
     "Deployment",
+    "Errand",
     "Event",
     "IdempotentRequest",
     "Job",
