@@ -16,7 +16,7 @@ from jobs.models import Asset, Deployment, Job, Match, StageRun, Warning
 from jobs.sources import Beat, no_beat
 from jobs.stages.base import Outcome, Produced
 from jobs.states import Stage
-from jobs.store import hash_file, put
+from jobs.store import Checksums, checksums_of, put
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +79,8 @@ def _take_back(deployment: Deployment) -> None:
 
 
 def _store(run: StageRun, produced: Produced, tick: Callable[[], None]) -> Asset:
-    name, digest, size = put(produced.path, tick=tick)
-    return _asset(run, produced, storage="default", storage_name=name, digest=digest, size=size)
+    name, checksums, size = put(produced.path, tick=tick)
+    return _asset(run, produced, storage="default", storage_name=name, checksums=checksums, size=size)
 
 
 def _deploy(run: StageRun, produced: Produced, deployment: Deployment, tick: Callable[[], None]) -> Asset:
@@ -89,12 +89,14 @@ def _deploy(run: StageRun, produced: Produced, deployment: Deployment, tick: Cal
         produced,
         storage="outputs",
         storage_name=deployments.deploy(deployment, produced, tick=tick),
-        digest=hash_file(produced.path, tick=tick),
+        checksums=checksums_of(produced.path, tick=tick),
         size=produced.path.stat().st_size,
     )
 
 
-def _asset(run: StageRun, produced: Produced, *, storage: str, storage_name: str, digest: str, size: int) -> Asset:
+def _asset(
+    run: StageRun, produced: Produced, *, storage: str, storage_name: str, checksums: Checksums, size: int
+) -> Asset:
     return Asset(
         team_id=run.job.team_id,
         job_id=run.job_id,
@@ -105,7 +107,8 @@ def _asset(run: StageRun, produced: Produced, *, storage: str, storage_name: str
         storage_name=storage_name,
         size_bytes=size,
         media_type=produced.media_type,
-        sha256=digest,
+        sha256=checksums.sha256,
+        crc32=checksums.crc32,
     )
 
 

@@ -6,9 +6,10 @@ import hashlib
 import logging
 import mimetypes
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from django.conf import settings
 
@@ -44,14 +45,27 @@ class Ticking:
         return self._file.read(size)
 
 
-def hash_file(path: Path, *, tick: Tick = nothing) -> str:
-    """SHA-256, hex. ``tick`` is called at every chunk."""
-    digest = hashlib.sha256()
+class Checksums(NamedTuple):
+    """``sha256`` (hex) names and proves a content; ``crc32`` is what a ZIP says of it before its first byte."""
+
+    sha256: str
+    crc32: int
+
+
+def checksums_of(path: Path, *, tick: Tick = nothing) -> Checksums:
+    """Both in one reading. ``tick`` is called at every chunk."""
+    digest, crc = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
+            crc = zlib.crc32(chunk, crc)
             tick()
-    return digest.hexdigest()
+    return Checksums(digest.hexdigest(), crc)
+
+
+def hash_file(path: Path, *, tick: Tick = nothing) -> str:
+    """SHA-256, hex. ``tick`` is called at every chunk."""
+    return checksums_of(path, tick=tick).sha256
 
 
 def media_type_of(name: str) -> str:
@@ -67,9 +81,10 @@ def media_type_of(name: str) -> str:
     return known.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def put(path: Path, *, tick: Tick = nothing) -> tuple[str, str, int]:
-    """Stores a file under its content's name. Returns (storage name, sha256, bytes)."""
-    digest = hash_file(path, tick=tick)
+def put(path: Path, *, tick: Tick = nothing) -> tuple[str, Checksums, int]:
+    """Stores a file under its content's name. Returns (storage name, checksums, bytes)."""
+    checksums = checksums_of(path, tick=tick)
+    digest = checksums.sha256
     suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())[:8]
     name = f"{digest[:2]}/{digest}{suffix}"
     size_bytes = path.stat().st_size
@@ -84,7 +99,7 @@ def put(path: Path, *, tick: Tick = nothing) -> tuple[str, str, int]:
             storage.delete(name)
             with path.open("rb") as file:
                 storage.put_if_absent(name, Ticking(file, tick))
-    return name, digest, size_bytes
+    return name, checksums, size_bytes
 
 
 def put_asset(
@@ -99,7 +114,7 @@ def put_asset(
     tick: Tick = nothing,
 ) -> Asset:
     """Stores a file and records it (in the caller's transaction)."""
-    storage_name, digest, size = put(path, tick=tick)
+    storage_name, checksums, size = put(path, tick=tick)
     return Asset.objects.create(
         team=team,
         job=job,
@@ -109,7 +124,8 @@ def put_asset(
         storage_name=storage_name,
         size_bytes=size,
         media_type=media_type or media_type_of(name),
-        sha256=digest,
+        sha256=checksums.sha256,
+        crc32=checksums.crc32,
     )
 
 

@@ -11,7 +11,10 @@ from jobs.teams import TeamQuerySet
 
 
 class Asset(models.Model):
-    """A stored file. ``storage_name`` is content-addressed in the default storage, or a path in ``outputs``."""
+    """A stored file. ``storage_name`` is content-addressed in the default storage, or a path in ``outputs``.
+
+    ``crc32`` is empty for files of earlier versions until the first ZIP that holds them has read them.
+    """
 
     TEAM_FIELD = "team"
 
@@ -25,6 +28,7 @@ class Asset(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     media_type = models.CharField(max_length=100)
     sha256 = models.CharField(max_length=64)
+    crc32 = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TeamQuerySet["Asset"].as_manager()

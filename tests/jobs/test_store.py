@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import zlib
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
@@ -25,6 +28,7 @@ def test_an_asset_comes_back_as_it_went_in(tmp_path, blue):
     with open_asset(asset) as file:
         assert file.read() == b"8BPS"
     assert asset.media_type == "image/vnd.adobe.photoshop"
+    assert (asset.sha256, asset.crc32) == (hashlib.sha256(b"8BPS").hexdigest(), zlib.crc32(b"8BPS"))
 
 
 def test_a_name_that_is_taken_is_never_overwritten():

@@ -48,7 +48,7 @@ def test_processes_that_store_the_same_and_other_contents_leave_each_once(tmp_pa
         for index, data in enumerate([*SHARED, f"own {number}".encode()]):
             path = tmp_path / f"{number}-{index}.png"
             path.write_bytes(data)
-            assert put(path)[1] == hashlib.sha256(data).hexdigest()
+            assert put(path)[1].sha256 == hashlib.sha256(data).hexdigest()
 
     assert race(work) == [0] * PROCESSES
     storage = storage_named("default")
@@ -78,17 +78,17 @@ def test_a_killed_process_leaves_nothing_under_a_name(tmp_path):
     storage = storage_named("default")
     assert list(storage.names()) == []
     assert sweep_parts() == PROCESSES
-    name, digest, _ = put(path)
-    assert hashlib.sha256(storage.open(name).read()).hexdigest() == digest
+    name, checksums, _ = put(path)
+    assert hashlib.sha256(storage.open(name).read()).hexdigest() == checksums.sha256
 
 
 def test_a_living_writers_part_is_not_swept(tmp_path):
     path = tmp_path / "a.psd"
     path.write_bytes(os.urandom(CHUNK_BYTES * 3))
     swept = []
-    name, digest, _ = put(path, tick=lambda: swept.append(sweep_parts()))
+    name, checksums, _ = put(path, tick=lambda: swept.append(sweep_parts()))
     assert set(swept) == {0}
-    assert hashlib.sha256(storage_named("default").open(name).read()).hexdigest() == digest
+    assert hashlib.sha256(storage_named("default").open(name).read()).hexdigest() == checksums.sha256
 
 
 def test_what_was_cut_off_in_the_storage_is_made_whole_by_its_content(tmp_path, settings):
