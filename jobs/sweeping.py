@@ -16,6 +16,7 @@ from jobs.claims import Lease, is_claimable
 from jobs.deadletters import forget_old
 from jobs.deployments import sweep_deployments
 from jobs.failures import fail
+from jobs.history_chain import seal_pending
 from jobs.models import Attempt, StageRun
 from jobs.queue import BrokerAway, send_ticket, tickets_waiting
 from jobs.sandbox import StageFailed
@@ -31,9 +32,10 @@ def sweep() -> int:
     """One look at the queue, every second. Returns how much it found to do.
 
     Takes back lapsed leases, raises what waits long, forgets old dead letters, wakes workers for due work that has no
-    ticket.
+    ticket, seals the history.
     """
     found = take_back_lapsed() + errands.take_back_lapsed() + raise_waiting() + forget_old()
+    seal_pending()
     try:
         return found + errands.wake_workers() + sum(send_missing_tickets(queue) for queue in QUEUES)
     except BrokerAway:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import TransactionTestCase
+
+from jobs import history_guards
 
 pytest_plugins = ["tests.people", "tests.object_store"]
 
@@ -18,6 +23,23 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real files of shared/data are not beside this clone")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_can_be_emptied() -> Iterator[None]:
+    """After a test with real transactions the tables are emptied, which the triggers of the history refuse."""
+    empty = TransactionTestCase._fixture_teardown
+
+    def without_guards(test: TransactionTestCase) -> None:
+        history_guards.take_down(connection)
+        try:
+            empty(test)
+        finally:
+            history_guards.put_up(connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", without_guards)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from jobs.models.notice import Delivery, MailSwitch, WebhookEndpoint
 from jobs.models.page_wait import PageWait
 from jobs.models.run import Attempt, StageRun
 from jobs.models.scheduling import Pause, Turn
+from jobs.models.seal import Seal, Unsealed
 from jobs.models.team import Membership, Team
 from jobs.models.warning import Warning
 from jobs.models.worker import StageBlock, Worker
@@ -43,11 +44,13 @@ __all__ = [
     "PageWait",
     "Pause",
     "RequestWindow",
+    "Seal",
     "StageBlock",
     "StageRun",
     "Team",
     "TokenBucket",
     "Turn",
+    "Unsealed",
     "Warning",
     "WebhookEndpoint",
     "Worker",
