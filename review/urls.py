@@ -8,13 +8,14 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import dashboard, dead_letters, deliveries, history, my_queue, workers
+from review import charts, dashboard, dead_letters, deliveries, history, my_queue, workers
 from review.views import job, matching, verbs
 
 
 def pages(site: AdminSite) -> list[URLPattern]:
     """Every page closed to people without a team, as the site itself is. The site's index is the dashboard."""
     return [
+        path("charts/", site.admin_view(charts.charts), name="dashboard_charts"),
         path("changes/", site.admin_view(dashboard.changes), name="dashboard_changes"),
         path("queue/", site.admin_view(my_queue.my_queue), name="my_queue"),
         path("queue/assign/", site.admin_view(my_queue.assign_jobs), name="my_queue_assign"),
