@@ -16,6 +16,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 
 from aeproject.api_views import Dashboard, Me, NotThere, ObtainToken, TeamDoor
 from batches.api import AssetDoor, BatchDoor, UploadDoor
+from batches.files_api import FileDoor
 from jobs.errors import Conflict, Invalid, NotAllowed
 from review.api import EventDoor, JobDoor, WarningDoor
 from review.dead_letters_api import DeadLetterDoor
@@ -23,6 +24,7 @@ from review.dead_letters_api import DeadLetterDoor
 app_name = "api"
 
 router = SimpleRouter()
+router.register("files", FileDoor, basename="file")
 router.register("uploads", UploadDoor, basename="upload")
 router.register("batches", BatchDoor, basename="batch")
 router.register("jobs", JobDoor, basename="job")

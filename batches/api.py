@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from batches import actions
 from batches.downloads import asset_download
 from batches.intake import opening
+from batches.intake.sent import add, sent_files
 from batches.models import Batch, BatchQuerySet, Upload
 from batches.rollup import BATCH_STATES
 from batches.serializers import (
@@ -29,6 +30,8 @@ from batches.serializers import (
     BatchSerializer,
     CommitSerializer,
     NewUploadSerializer,
+    SentFilesSerializer,
+    SentUploadSerializer,
     StartedSerializer,
     StartSerializer,
     UploadSerializer,
@@ -67,18 +70,35 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
 
     @extend_schema(
         summary="Upload a sheet and preview it",
-        request={"multipart/form-data": NewUploadSerializer},
+        request={"multipart/form-data": NewUploadSerializer, "application/json": SentUploadSerializer},
         responses=answers({201: UploadSerializer}, 400, 403, 404),
     )
     def create(self, request: Request) -> Response:
         data = checked(NewUploadSerializer, request)
         team = get_object_or_404(Team.objects.visible_to(request.user), slug=data["team"])
+        user = person(request)
         files = [(file.name or "", file) for file in data.get("files", [])]
+        arrived = sent_files(user, team, data.get("file_ids", []))
         if sheet := data.get("sheet"):
-            upload = opening.preview_upload(person(request), team, sheet_name=sheet.name, sheet_file=sheet, files=files)
+            upload = opening.preview_upload(
+                user, team, sheet_name=sheet.name, sheet_file=sheet, files=files, arrived=arrived
+            )
         else:
-            upload = opening.preview_files(person(request), team, files=files)
+            upload = opening.preview_files(user, team, files=files, arrived=arrived)
         return Response(self.get_serializer(upload).data, status=201)
+
+    @extend_schema(
+        summary="Add files that were sent",
+        request=SentFilesSerializer,
+        responses=answers({200: UploadSerializer}, 400, 403, 404, 409, 413),
+    )
+    @action(detail=True, methods=["post"])
+    def files(self, request: Request, pk: str) -> Response:
+        """Files of ``/api/files/``; the rows are judged anew."""
+        upload, user = self.get_object(), person(request)
+        add(user, upload, sent_files(user, upload.team, checked(SentFilesSerializer, request).get("file_ids", [])))
+        opening.check_again(user, upload)
+        return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(summary="Discard an upload", responses=answers({204: None}, 400, 403, 404, 409))
     def destroy(self, request: Request, pk: str) -> Response:
@@ -119,7 +139,7 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
 
     def get_parsers(self) -> Any:
         asked = getattr(self, "action_map", None) or {}
-        return [MultiPartParser()] if "create" in asked.values() else super().get_parsers()
+        return [MultiPartParser(), *super().get_parsers()] if "create" in asked.values() else super().get_parsers()
 
 
 class BatchFilters(django_filters.FilterSet):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from batches.intake.upload import MOST_FILES
 from batches.intake.verdicts import Verdict, verdicts_of
 from batches.models import Batch, Upload
 from batches.rollup import BATCH_STATES, COUNTS
@@ -149,10 +150,21 @@ def _row(names: list[str], verdict: Verdict) -> dict[str, Any]:
     }
 
 
-class NewUploadSerializer(serializers.Serializer[Any]):
-    """``multipart/form-data``. Without ``sheet``, the one CSV among the files (also inside a ZIP) is the sheet."""
+class SentFilesSerializer(serializers.Serializer[Any]):
+    file_ids = serializers.ListField(
+        child=serializers.UUIDField(), required=False, max_length=MOST_FILES, help_text="Of /api/files/, complete."
+    )
+
+
+class SentUploadSerializer(SentFilesSerializer):
+    """An upload of files that arrived before; the one sheet among them (also inside a ZIP) is the sheet."""
 
     team = serializers.SlugField(help_text="The team's slug.")
+
+
+class NewUploadSerializer(SentUploadSerializer):
+    """``multipart/form-data``. Without ``sheet``, the one CSV among the files (also inside a ZIP) is the sheet."""
+
     sheet = serializers.FileField(required=False, allow_empty_file=True, help_text="CSV, or a ZIP with the CSV in it.")
     files = serializers.ListField(
         child=serializers.FileField(allow_empty_file=True), required=False, help_text="PSDs and projects, or ZIPs."

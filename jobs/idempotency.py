@@ -203,14 +203,14 @@ def describe(result: dict[str, Any], **options: Any) -> dict[str, Any]:
     }
     for path, item in result.get("paths", {}).items():
         for method, operation in item.items():
-            if method.upper() in METHODS and path not in KEYLESS:
+            if method.upper() in METHODS and (method, path) not in KEYLESS:
                 operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
                 _add_conflict(operation["responses"])
     return result
 
 
-KEYLESS = frozenset({"/api/token/"})
-"""Where nobody is known yet, and asking twice does no harm."""
+KEYLESS = frozenset({("post", "/api/token/"), ("patch", "/api/files/{id}/")})
+"""Where nobody is known yet and asking twice does no harm; where the offset tells what was done."""
 
 
 def _add_conflict(responses: dict[str, Any]) -> None:

@@ -47,7 +47,14 @@ def count_for_project(key: str) -> None:
     """
     limit = settings.PROJECT_REQUESTS_PER_MINUTE
     if limit:
-        _until_nobody_was_faster(lambda: _take_token(key, limit))
+        _until_nobody_was_faster(lambda: _take_token(key, limit, "This project takes"))
+
+
+def count_file_request(user: User) -> None:
+    """Takes a token for a request of a person that sends a part of a file. Raises TooMany, and then takes nothing."""
+    limit = settings.FILE_REQUESTS_PER_MINUTE
+    if limit:
+        _until_nobody_was_faster(lambda: _take_token(f"files:{user.pk}", limit, "For files you may send"))
 
 
 def _until_nobody_was_faster(attempt: Callable[[], bool]) -> None:
@@ -67,13 +74,13 @@ def _count_in_window(user: User, limit: int) -> bool:
     return bool(seen.update(stamps=[*recent, now], version=row.version + 1))
 
 
-def _take_token(key: str, limit: int) -> bool:
+def _take_token(key: str, limit: int, words: str) -> bool:
     row, now = _read(TokenBucket.objects.filter(key=key), TokenBucket(key=key, tokens=float(limit), filled_at=0.0))
     each_second = limit / 60.0
     tokens = min(float(limit), row.tokens + max(0.0, now - row.filled_at) * each_second)
     if tokens < 1.0:
         wait = _whole((1.0 - tokens) / each_second)
-        raise TooMany(f"This project takes {limit} requests a minute.", retry_after_seconds=wait)
+        raise TooMany(f"{words} {limit} requests a minute.", retry_after_seconds=wait)
     seen = TokenBucket.objects.filter(key=key, version=row.version)
     return bool(seen.update(tokens=tokens - 1.0, filled_at=now, version=row.version + 1))
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
-from jobs.storage import Content
+from jobs.storage import PIECES, Content
 
 PART_BYTES = 16 * 2**20
 """Objects up to this size go in one request, larger ones in parts of it (10,000 parts at most: 160 GB)."""
@@ -132,13 +132,20 @@ class S3ObjectStorage(S3Storage):  # type: ignore[misc]
         return folders, files
 
     def names(self) -> Iterator[str]:
+        return (name for name in self.names_below("") if not name.startswith(f"{PIECES}/"))
+
+    def names_below(self, folder: str) -> Iterator[str]:
         home = self._key("").rstrip("/")
         prefix = f"{home}/" if home else ""
-        with _told(prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=prefix)
+        below = f"{prefix}{folder}/" if folder else prefix
+        with _told(below):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, Prefix=below)
             for page in pages:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"].removeprefix(prefix)
+
+    def forget_folder(self, folder: str) -> None:
+        """There are no folders in a bucket."""
 
     def sweep_parts(self) -> int:
         limit = datetime.now(UTC) - ABANDONED_AFTER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -16,6 +17,8 @@ from jobs.parts import part_in, sweep_parts_in
 
 CHUNK_BYTES = 2**20
 ALIASES = ("default", "outputs")
+PIECES = ".incoming"
+"""The folder of files that arrive piece by piece (``jobs/pieces.py``). What is in it has no name yet."""
 
 
 class Content(Protocol):
@@ -30,7 +33,13 @@ class ObjectStorage(Protocol):
         """Stores all of ``content`` under exactly this name or nothing at all. FileExistsError when it is taken."""
 
     def names(self) -> Iterator[str]:
-        """Every stored name, one by one."""
+        """Every stored name, one by one, without pieces of files on their way."""
+
+    def names_below(self, folder: str) -> Iterator[str]:
+        """Every stored name below a folder, its own name included."""
+
+    def forget_folder(self, folder: str) -> None:
+        """Removes a folder in which nothing lies any more; leaves one with something in it."""
 
     def sweep_parts(self) -> int:
         """Removes what killed writers left half made. Returns how many."""
@@ -60,6 +69,7 @@ class AtomicFileSystemStorage(FileSystemStorage):
             # Read-only: stages read their inputs through links to this very file.
             os.fchmod(part.fileno(), 0o444)
             os.fsync(part.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)  # an empty folder may have been removed meanwhile
             os.link(path, target)
 
     def _save(self, name: str, content: Any) -> str:
@@ -74,9 +84,19 @@ class AtomicFileSystemStorage(FileSystemStorage):
     def names(self) -> Iterator[str]:
         home = Path(self.location)
         for folder, folders, files in os.walk(home):
-            folders[:] = sorted(one for one in folders if one != PARTS)
+            folders[:] = sorted(one for one in folders if one not in (PARTS, PIECES))
             for file in sorted(files):
                 yield (Path(folder) / file).relative_to(home).as_posix()
+
+    def names_below(self, folder: str) -> Iterator[str]:
+        home = Path(self.location)
+        for path, _, files in os.walk(self.path(folder)):
+            for file in files:
+                yield (Path(path) / file).relative_to(home).as_posix()
+
+    def forget_folder(self, folder: str) -> None:
+        with suppress(OSError):
+            os.rmdir(self.path(folder))
 
     def sweep_parts(self) -> int:
         return sweep_parts_in(Path(self.location))

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from jobs.cache import Cache, link_or_copy
 from jobs.models import Asset, Job, Team
-from jobs.storage import CHUNK_BYTES, AtomicFileSystemStorage, ObjectStorage, storage_named
+from jobs.storage import CHUNK_BYTES, AtomicFileSystemStorage, Content, ObjectStorage, storage_named
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def nothing() -> None:
 class Ticking:
     """A file that tells when it is read, so that a long copy keeps its lease."""
 
-    def __init__(self, file: IO[bytes], tick: Tick) -> None:
+    def __init__(self, file: Content, tick: Tick) -> None:
         self._file = file
         self._tick = tick
         self.seek = file.seek
@@ -54,13 +54,19 @@ class Checksums(NamedTuple):
 
 def checksums_of(path: Path, *, tick: Tick = nothing) -> Checksums:
     """Both in one reading. ``tick`` is called at every chunk."""
-    digest, crc = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            crc = zlib.crc32(chunk, crc)
-            tick()
-    return Checksums(digest.hexdigest(), crc)
+        return _read_through(file, tick)[0]
+
+
+def _read_through(content: Content, tick: Tick) -> tuple[Checksums, int]:
+    """The checksums and the size in bytes."""
+    digest, crc, size_bytes = hashlib.sha256(), 0, 0
+    while chunk := content.read(CHUNK_BYTES):
+        digest.update(chunk)
+        crc = zlib.crc32(chunk, crc)
+        size_bytes += len(chunk)
+        tick()
+    return Checksums(digest.hexdigest(), crc), size_bytes
 
 
 def hash_file(path: Path, *, tick: Tick = nothing) -> str:
@@ -81,25 +87,36 @@ def media_type_of(name: str) -> str:
     return known.get(Path(name).suffix.lower()) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def put(path: Path, *, tick: Tick = nothing) -> tuple[str, Checksums, int]:
-    """Stores a file under its content's name. Returns (storage name, checksums, bytes)."""
-    checksums = checksums_of(path, tick=tick)
-    digest = checksums.sha256
-    suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())[:8]
-    name = f"{digest[:2]}/{digest}{suffix}"
-    size_bytes = path.stat().st_size
+class Stored(NamedTuple):
+    """A content in the store, by its name there."""
+
+    storage_name: str
+    checksums: Checksums
+    size_bytes: int
+
+
+def put(path: Path, *, tick: Tick = nothing) -> Stored:
+    """Stores a file under its content's name."""
+    with path.open("rb") as file:
+        return put_content(file, suffix=path.suffix, tick=tick)
+
+
+def put_content(content: Content, *, suffix: str, tick: Tick = nothing) -> Stored:
+    """Stores what can be read under its content's name. It is read twice: to know it, and to store it."""
+    content.seek(0)
+    checksums, size_bytes = _read_through(content, tick)
+    ending = re.sub(r"[^a-z0-9.]", "", suffix.lower())[:8]
+    name = f"{checksums.sha256[:2]}/{checksums.sha256}{ending}"
     storage = storage_named("default")
     try:
-        with path.open("rb") as file:
-            storage.put_if_absent(name, Ticking(file, tick))
+        storage.put_if_absent(name, Ticking(content, tick))
     except FileExistsError:
         if storage.size(name) != size_bytes:
             # Cut off by something outside: the same content makes it whole.
             logger.error("%s had the wrong size in the storage; it is stored anew", name)
             storage.delete(name)
-            with path.open("rb") as file:
-                storage.put_if_absent(name, Ticking(file, tick))
-    return name, checksums, size_bytes
+            storage.put_if_absent(name, Ticking(content, tick))
+    return Stored(name, checksums, size_bytes)
 
 
 def put_asset(
@@ -114,18 +131,32 @@ def put_asset(
     tick: Tick = nothing,
 ) -> Asset:
     """Stores a file and records it (in the caller's transaction)."""
-    storage_name, checksums, size = put(path, tick=tick)
+    stored = put(path, tick=tick)
+    return record(stored, team=team, kind=kind, name=name, job=job, stage=stage, media_type=media_type)
+
+
+def record(
+    stored: Stored,
+    *,
+    team: Team,
+    kind: str,
+    name: str,
+    job: Job | None = None,
+    stage: int | None = None,
+    media_type: str | None = None,
+) -> Asset:
+    """Records what was stored (in the caller's transaction)."""
     return Asset.objects.create(
         team=team,
         job=job,
         stage=stage,
         kind=kind,
         name=name,
-        storage_name=storage_name,
-        size_bytes=size,
+        storage_name=stored.storage_name,
+        size_bytes=stored.size_bytes,
         media_type=media_type or media_type_of(name),
-        sha256=checksums.sha256,
-        crc32=checksums.crc32,
+        sha256=stored.checksums.sha256,
+        crc32=stored.checksums.crc32,
     )
 
 

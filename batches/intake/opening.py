@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,13 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from batches.intake import csv_source
-from batches.intake.table import PRIORITY_WORDS, unprintable
+from batches.intake import csv_source, sent
+from batches.intake.table import PRIORITY_WORDS, shown, unprintable
 from batches.intake.upload import Received, Sent, pick_sheet, received
 from batches.intake.verdicts import Verdict, judge, row_data, taken_ids, verdicts_of
 from batches.models import Batch, Upload, UploadedFile
 from jobs.errors import Conflict, Invalid
-from jobs.models import PRIORITIES, Asset, Event, Job, Team
+from jobs.models import PRIORITIES, Asset, Event, Job, SentFile, Team
 from jobs.store import open_asset, put_asset
 from jobs.teams import require_verb
 
@@ -31,31 +31,37 @@ MOST_NAME_CHARACTERS = 200
 
 
 def preview_upload(
-    user: User, team: Team, *, sheet_name: str, sheet_file: Readable, files: Iterable[Sent] = ()
+    user: User,
+    team: Team,
+    *,
+    sheet_name: str,
+    sheet_file: Readable,
+    files: Iterable[Sent] = (),
+    arrived: Sequence[SentFile] = (),
 ) -> Upload:
     """Stores a sheet and the files sent along, and says of every row whether it can become a job.
 
-    ``sheet_name`` may be that of a ZIP with the sheet in it. Raises NotAllowed, or Invalid with the field ``sheet`` or
-    ``files`` when there is nothing to show a verdict on.
+    ``sheet_name`` may be that of a ZIP with the sheet in it; ``arrived`` are files that were sent before. Raises
+    NotAllowed, or Invalid with the field ``sheet`` or ``files`` when there is nothing to show a verdict on.
     """
     require_verb(user, team, "start")
-    with received(chain([(sheet_name, sheet_file)], files)) as everything:
+    with received(chain([(sheet_name, sheet_file)], files, sent.streams(arrived))) as everything:
         if sheet_name.lower().endswith(".zip"):
             sheet, others = pick_sheet(everything)
         else:
             sheet, *others = everything
-        return _store(user, team, sheet, others)
+        return _store(user, team, sheet, others, arrived)
 
 
-def preview_files(user: User, team: Team, *, files: Iterable[Sent]) -> Upload:
+def preview_files(user: User, team: Team, *, files: Iterable[Sent], arrived: Sequence[SentFile] = ()) -> Upload:
     """As ``preview_upload``, with the sheet found among the files: the one that ends in .csv, also inside a ZIP."""
     require_verb(user, team, "start")
-    with received(files) as everything:
+    with received(chain(files, sent.streams(arrived))) as everything:
         sheet, others = pick_sheet(everything)
-        return _store(user, team, sheet, others)
+        return _store(user, team, sheet, others, arrived)
 
 
-def _store(user: User, team: Team, sheet: Received, files: list[Received]) -> Upload:
+def _store(user: User, team: Team, sheet: Received, files: list[Received], arrived: Sequence[SentFile] = ()) -> Upload:
     size_bytes = sheet.path.stat().st_size
     if size_bytes > settings.MAX_SHEET_BYTES:
         most = settings.MAX_SHEET_BYTES / 2**20
@@ -71,6 +77,9 @@ def _store(user: User, team: Team, sheet: Received, files: list[Received]) -> Up
             file.name: put_asset(file.path, team=team, kind="upload", name=PurePosixPath(file.name).name)
             for file in files
         }
+        for name, asset in sent.assets_of(arrived).items():
+            if assets.setdefault(name, asset).sha256 != asset.sha256:
+                raise Invalid(f"Two different files are called {shown(name)}.", field="files")
         UploadedFile.objects.bulk_create(
             [UploadedFile(upload=upload, name=name, asset=asset) for name, asset in assets.items()]
         )

@@ -87,7 +87,7 @@ class _Intake:
 
     def take(self, name: str, stream: Readable) -> None:
         name = name.replace("\\", "/")
-        _check_name(name)
+        check_name(name)
         path = self._spool(name, stream)
         if not name.lower().endswith(".zip"):
             self._add(name, path)
@@ -97,7 +97,7 @@ class _Intake:
         with archive.opened(name, path, most_bytes=self._left_bytes) as (zipped, entries):
             for entry in entries:
                 inner = archive.name_of(entry)
-                _check_name(inner)
+                check_name(inner)
                 with zipped.open(entry) as unpacked:
                     self._add(inner, self._spool(inner, unpacked))
         path.unlink()
@@ -126,7 +126,7 @@ class _Intake:
         self.files.append(Received(name=name, path=path, sha256=digest))
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Refuses names that cannot be, or should not be, the name of a file below a directory."""
     plain = shown(name.encode("ascii", "replace").decode())
     path = PurePosixPath(name)

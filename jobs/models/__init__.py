@@ -22,6 +22,7 @@ from jobs.models.page_wait import PageWait
 from jobs.models.run import Attempt, StageRun
 from jobs.models.scheduling import Pause, Turn
 from jobs.models.seal import Seal, Unsealed
+from jobs.models.sent_file import SentFile
 from jobs.models.team import Membership, Team
 from jobs.models.warning import Warning
 from jobs.models.worker import StageBlock, Worker
@@ -45,6 +46,7 @@ __all__ = [
     "Pause",
     "RequestWindow",
     "Seal",
+    "SentFile",
     "StageBlock",
     "StageRun",
     "Team",

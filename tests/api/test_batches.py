@@ -100,7 +100,8 @@ def test_the_ladder_of_uploading(api, people):
     assert send(api(people.oscar), *good_rows(1)).status_code == 404
     assert send(api(people.olga), *good_rows(1), team="no-such-team").status_code == 404
     assert send(api(people.rita), *good_rows(1)).status_code == 403
-    assert api(people.olga).post(UPLOADS, {"team": "blue"}, format="json").status_code == 415
+    assert api(people.olga).post(UPLOADS, "team=blue", content_type="text/plain").status_code == 415
+    assert api(people.olga).post(UPLOADS, {"team": "blue"}, format="json").status_code == 400
     assert not Upload.objects.exists()
 
 

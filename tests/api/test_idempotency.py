@@ -261,7 +261,7 @@ def test_every_operation_of_the_schema_happens_once(api, people, ours):  # noqa:
     """What a repeated request gets is what the first got: for every operation that changes something."""
     repeated = 0
     for number, (path, method) in enumerate(OPERATIONS):
-        if method == "get" or path == "/api/token/":
+        if method == "get" or (method, path) in idempotency.KEYLESS:
             continue
         client = api(people.root)
         client.credentials(HTTP_IDEMPOTENCY_KEY=f"key-{number}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 
 import pytest
 from django.utils.timezone import now
 from drf_spectacular.generators import SchemaGenerator
 
 from batches.models import Upload
-from jobs.models import Asset, Event, Job, StageRun
+from jobs import sending
+from jobs.models import Asset, Event, Job, SentFile, StageRun
 from jobs.states import Stage, State
 from tests.batches.sheets import sheet_of
 from tests.people import make_job
@@ -17,6 +19,7 @@ from tests.people import make_job
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
 SECRET = "Kestrel"
+BLUE_FILE = f"filename {b64encode(b'a.psd').decode()},team {b64encode(b'blue').decode()}"
 BODIES = {
     "approve": {"version": 0},
     "reject": {"version": 0, "reason": "Too dark."},
@@ -61,6 +64,7 @@ def ours(rich, people, tmp_path):
         "warnings": rich.warnings.get().pk,
         "teams": rich.team_id,
         "dead-letters": failed(rich.batch).pk,
+        "files": sending.begin(people.olga, rich.team, name=f"{SECRET}.psd", size_bytes=3).pk,
     }
 
 
@@ -71,6 +75,11 @@ def failed(batch):
 
 def call(client, path, method, ours):
     collection = path.split("/")[2]
+    if collection == "files" and method != "get":
+        address = path.replace("{id}", str(ours.get("files", "")))
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "3", "Upload-Offset": "0", "Upload-Metadata": BLUE_FILE}
+        kind = "application/offset+octet-stream"
+        return client.generic(method.upper(), address, b"abc", content_type=kind, headers=headers)
     address = path.replace("{id}", str(ours.get(collection, 0))).replace("{stage}", str(Stage.MATCHING.value))
     verb = path.rstrip("/").rpartition("/")[2]
     return getattr(client, method)(address, BODIES.get(verb, {}) if method != "get" else None)
@@ -81,6 +90,7 @@ def state_of_everything():
         list(Job.objects.order_by("pk").values()),
         Event.objects.count(),
         list(Upload.objects.values("pk", "committed_at")),
+        list(SentFile.objects.values("pk", "received_bytes")),
     ]
 
 
@@ -106,7 +116,11 @@ def test_a_stranger_finds_nothing_behind_any_operation(api, people, ours, who):
             assert shown.get("count", 0) == 0 or path == "/api/teams/", where
             assert shown.get("total", 0) == 0, where
         else:
-            assert (path, response.status_code) in {("/api/uploads/", 415), ("/api/token/", 400)}, where
+            assert (path, response.status_code) in {
+                ("/api/uploads/", 400),
+                ("/api/files/", 404),
+                ("/api/token/", 400),
+            }, where
     assert state_of_everything() == before
 
 
