@@ -58,7 +58,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     match error:
         case Conflict():
             body = {"detail": str(error), "state": error.state, "allowed": list(error.allowed)}
-            return Response({**body, **context["view"].at_conflict()}, status=409)
+            return Response({**body, **context["view"].at_conflict(), **error.facts}, status=409)
         case Invalid():
             return Response({error.field or "non_field_errors": [str(error)]}, status=400)
         case NotAllowed():

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from batches import actions
 from batches.downloads import asset_download
 from batches.intake import opening
+from batches.intake.repeats import Repeated
 from batches.intake.sent import add, sent_files
 from batches.models import Batch, BatchQuerySet, Upload
 from batches.rollup import BATCH_STATES
@@ -28,6 +29,7 @@ from batches.serializers import (
     UPLOAD_STATES,
     BatchConflictSerializer,
     BatchSerializer,
+    CommitConflictSerializer,
     CommitSerializer,
     NewUploadSerializer,
     SentFilesSerializer,
@@ -43,6 +45,9 @@ from jobs.models import Asset, Job, Team
 
 CSV = {(200, "text/csv"): OpenApiTypes.STR}
 BATCH_CONFLICT = {409: OpenApiResponse(BatchConflictSerializer, description="No job is waiting for its start.")}
+COMMIT_CONFLICT = {
+    409: OpenApiResponse(CommitConflictSerializer, description="Committed already, or the same sheet was lately.")
+}
 ONLY_BAD = OpenApiParameter("only", str, enum=["bad"], description="bad: the rows with errors alone.")
 
 
@@ -117,14 +122,17 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
     @extend_schema(
         summary="Open a batch of the rows",
         request=CommitSerializer,
-        responses=answers({201: BatchSerializer}, 400, 403, 404, 409, 413),
+        responses=answers({201: BatchSerializer, **COMMIT_CONFLICT}, 400, 403, 404, 413),
     )
     @action(detail=True, methods=["post"])
     def commit(self, request: Request, pk: str) -> Response:
         upload = self.get_object()
         data = checked(CommitSerializer, request)
         commit = opening.commit_good_rows if data["rows"] == CHOICE_GOOD else opening.commit_all
-        batch = commit(person(request), upload, name=data["name"])
+        try:
+            batch = commit(person(request), upload, name=data["name"], again=data["again"])
+        except Repeated as error:
+            raise Repeated(error.batch, how=' Send "again": true to make another one.') from None
         counted = Batch.objects.with_counts().select_related("team", "created_by").get(pk=batch.pk)
         return Response(BatchSerializer(counted, context=self.get_serializer_context()).data, status=201)
 

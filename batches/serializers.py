@@ -174,3 +174,10 @@ class NewUploadSerializer(SentUploadSerializer):
 class CommitSerializer(serializers.Serializer[Any]):
     rows = NamedChoice((CHOICE_ALL, CHOICE_GOOD), component="RowsToCommit", help_text="good leaves bad rows out.")
     name = serializers.CharField(required=False, allow_blank=True, default="", max_length=1000)
+    again = serializers.BooleanField(
+        required=False, default=False, help_text="Also when you made a batch of the same sheet lately."
+    )
+
+
+class CommitConflictSerializer(ConflictSerializer):
+    batch = serializers.IntegerField(required=False, help_text="The batch that the same sheet became lately.")

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
 from batches.intake import csv_source, opening, table
+from batches.intake.repeats import Repeated, repeat_of
 from batches.intake.upload import SHEET_SUFFIXES
 from batches.intake.verdicts import Verdict, verdicts_of
 from batches.models import Upload
@@ -108,6 +109,7 @@ def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: i
         "files": upload.files.select_related("asset").order_by("name"),
         "name": request.POST.get("name") or opening.default_name(upload),
         "error": error,
+        "repeat": repeat_of(person(request), upload) if upload.committed_at is None else None,
         "may_commit": Role.OPERATOR in roles_of(person(request), upload.team),
     }
     return page(request, "batches/preview.html", context, status=status)
@@ -131,9 +133,13 @@ def upload_commit(request: HttpRequest, pk: int) -> HttpResponse:
     upload = visible_upload(request, pk)
     commit = opening.commit_good_rows if request.POST.get("rows") == "good" else opening.commit_all
     try:
-        batch = commit(person(request), upload, name=request.POST.get("name", ""))
+        batch = commit(
+            person(request), upload, name=request.POST.get("name", ""), again=request.POST.get("again") == "1"
+        )
     except Invalid as error:
         return _preview(request, upload, error=str(error), status=UNPROCESSABLE)
+    except Repeated:
+        return _preview(request, upload, status=CONFLICT)  # which asks
     except Conflict as error:
         upload = visible_upload(request, pk)
         if upload.committed_at is None:

@@ -8,12 +8,15 @@ class NotAllowed(Exception):
 
 
 class Conflict(Exception):
-    """The job is not (or no longer) where the verb expects it. Nothing happened."""
+    """The job is not (or no longer) where the verb expects it. Nothing happened. ``facts`` are told with it."""
 
-    def __init__(self, message: str, *, state: str = "", allowed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, state: str = "", allowed: tuple[str, ...] = (), facts: dict[str, int] | None = None
+    ) -> None:
         super().__init__(message)
         self.state = state
         self.allowed = allowed
+        self.facts = facts or {}
 
 
 class Invalid(Exception):

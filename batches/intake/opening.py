@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from batches.intake import csv_source, sent
+from batches.intake.repeats import refuse_repeat
 from batches.intake.table import PRIORITY_WORDS, shown, unprintable
 from batches.intake.upload import Received, Sent, pick_sheet, received
 from batches.intake.verdicts import Verdict, judge, row_data, taken_ids, verdicts_of
@@ -113,28 +114,37 @@ def default_name(upload: Upload) -> str:
     return f"{stem[:180]} {timezone.localtime(upload.created_at):%Y-%m-%d}"
 
 
-def commit_all(user: User, upload: Upload, *, name: str = "") -> Batch:
-    """Opens a batch of every row. Raises Invalid when a row is bad, Conflict when it is not (or no longer) possible."""
+def commit_all(user: User, upload: Upload, *, name: str = "", again: bool = False) -> Batch:
+    """Opens a batch of every row. Raises Invalid when a row is bad, Conflict when it is not (or no longer) possible,
+    Repeated when the person made a batch of the same sheet lately and did not say ``again``."""
     require_verb(user, upload.team, "start")
+    if not again:
+        refuse_repeat(user, upload)  # before its rows are found fault with: their ids are taken, by that very batch
     if bad := upload.verdicts["bad"]:
         rows = "1 row has" if bad == 1 else f"{bad} rows have"
         raise Invalid(f"{rows} errors. Correct the sheet, or commit the good rows only.", field="rows")
-    return _commit(user, upload, name)
+    return _commit(user, upload, name, again)
 
 
-def commit_good_rows(user: User, upload: Upload, *, name: str = "") -> Batch:
+def commit_good_rows(user: User, upload: Upload, *, name: str = "", again: bool = False) -> Batch:
     """Opens a batch of the rows without errors, and leaves the others out. Raises as ``commit_all``."""
     require_verb(user, upload.team, "start")
-    return _commit(user, upload, name)
+    if not again:
+        refuse_repeat(user, upload)
+    return _commit(user, upload, name, again)
 
 
-def _commit(user: User, upload: Upload, name: str) -> Batch:
+def _commit(user: User, upload: Upload, name: str, again: bool) -> Batch:
     name = _batch_name(upload, name)
     good = [verdict for verdict in verdicts_of(upload.verdicts) if verdict.good]
     if not good:
         raise Invalid("No row is without errors: there is nothing to commit.", field="rows")
     try:
         with transaction.atomic():
+            # One commit of a team at a time, so that of two at once the second sees the first.
+            Team.objects.select_for_update(no_key=True).get(pk=upload.team_id)
+            if not again:
+                refuse_repeat(user, upload)
             batch = _open_batch(user, upload, name)
             jobs = _jobs(batch, upload, good)
             _refuse_taken(upload.team, jobs)

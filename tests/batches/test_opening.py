@@ -157,7 +157,7 @@ def test_a_race_that_only_the_database_sees_is_a_conflict_too(people, blue, monk
     opening.commit_all(people.olga, first)
     monkeypatch.setattr(opening, "taken_ids", lambda *args: set())
     with pytest.raises(Conflict, match="in this moment"):
-        opening.commit_all(people.olga, second)
+        opening.commit_all(people.olga, second, again=True)
     assert Batch.objects.count() == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rich.table import Table
 from batches import actions
 from batches.board import page_of, summary_of
 from batches.intake import opening
+from batches.intake.repeats import Repeated
 from batches.intake.upload import files_below
 from batches.intake.verdicts import verdicts_of
 from batches.models import Batch, Upload
@@ -38,6 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--assets", type=Path, metavar="DIR", help="a folder whose files the rows may name")
         parser.add_argument("--name", default="", help="name of the batch")
         parser.add_argument("--good-rows", action="store_true", help="leave rows with errors out")
+        parser.add_argument("--again", action="store_true", help="also when a batch was made of the same sheet lately")
         parser.add_argument("--start", action="store_true", help="start the ingestion of all jobs")
         parser.add_argument("--wait", action="store_true", help="show progress until no machine works on the batch")
 
@@ -47,7 +50,8 @@ class Command(BaseCommand):
             team = _team(options["team"])
             user = _user(options["user"], team)
             upload = self._preview(user, team, sheet, options["assets"])
-            batch = _commit(user, upload, name=options["name"], good_rows=options["good_rows"])
+            commit = opening.commit_good_rows if options["good_rows"] else opening.commit_all
+            batch = _commit(user, upload, commit, name=options["name"], again=options["again"])
             self.stdout.write(f"{batch.name}: batch {batch.pk} with {batch.jobs.count()} jobs")
             if options["start"]:
                 self.stdout.write(f"{actions.start(user, batch)} jobs queued")
@@ -83,14 +87,13 @@ class Command(BaseCommand):
         return not batch.jobs.filter(state=State.FAILED).exists()
 
 
-def _commit(user: User, upload: Upload, *, name: str, good_rows: bool) -> Batch:
+def _commit(user: User, upload: Upload, commit: Callable[..., Batch], *, name: str, again: bool) -> Batch:
     """Opens the batch. What was stored for an upload that nobody will look at again is forgotten."""
     try:
-        return (
-            opening.commit_good_rows(user, upload, name=name)
-            if good_rows
-            else opening.commit_all(user, upload, name=name)
-        )
+        return commit(user, upload, name=name, again=again)
+    except Repeated as error:
+        opening.discard(user, upload)
+        raise Repeated(error.batch, how=" --again makes another one.") from None
     except (Invalid, Conflict):
         opening.discard(user, upload)
         raise
