@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -14,15 +15,18 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
 from batches.intake import csv_source, opening, table
 from batches.intake.repeats import Repeated, repeat_of
+from batches.intake.sent import sent_files
 from batches.intake.upload import SHEET_SUFFIXES
 from batches.intake.verdicts import Verdict, verdicts_of
 from batches.models import Upload
+from jobs import sending
 from jobs.errors import Conflict, Invalid, NotAllowed
-from jobs.models import Team
+from jobs.models import SentFile, Team
 from jobs.states import Role
 from jobs.teams import roles_of
 
 ROWS_PER_PAGE = 100
+MOST_WAITING = 500
 ACCEPTED = (
     *SHEET_SUFFIXES, ".zip", *table.PSD_SUFFIXES, *table.PROJECT_SUFFIXES, ".png", ".jpg", ".jpeg", ".mp4", ".mov",
     ".ttf", ".otf", ".ttc",
@@ -44,10 +48,19 @@ def batch_upload(request: HttpRequest) -> HttpResponse:
     team = teams[0] if not wanted and len(teams) == 1 else get_object_or_404(visible, slug=wanted)
     sent = [(file.name or "", file) for file in request.FILES.getlist("files")]
     try:
-        upload = opening.preview_files(user, team, files=sent)
+        arrived = sent_files(user, team, _file_ids(request))
+        upload = opening.preview_files(user, team, files=sent, arrived=arrived)
     except Invalid as error:
         return _upload_page(request, teams, error=error, status=UNPROCESSABLE)
     return redirect("admin:upload_preview", upload.pk)
+
+
+def _file_ids(request: HttpRequest) -> list[UUID]:
+    """Of files that arrived by ``/api/files/``."""
+    try:
+        return [UUID(text) for text in request.POST.getlist("file_ids")]
+    except ValueError:
+        raise Invalid("What was chosen is no file that was sent. Choose the files again.", field="file_ids") from None
 
 
 def _upload_page(
@@ -60,6 +73,9 @@ def _upload_page(
         "columns": table.COLUMNS,
         "accepted": ",".join(ACCEPTED),
         "error": error,
+        "piece_bytes": sending.PIECE_BYTES,
+        "waiting": SentFile.objects.filter(user=person(request), team__in=teams).select_related("team")[:MOST_WAITING],
+        "chosen": set(request.POST.getlist("file_ids")),
     }
     return page(request, "batches/upload.html", context, status=status)
 

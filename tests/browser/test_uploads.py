@@ -1,0 +1,158 @@
+"""The upload page in a browser: many files, cut connections, reloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from batches.models import Upload
+from jobs import pieces, sending
+from jobs.models import SentFile
+from rendering.samples import tiny_document, tiny_project
+from tests.batches.sheets import good_rows, sheet_of
+from tests.browser.conftest import Visit
+from tests.people import People
+
+PIECE_BYTES = 100_000
+NEW = "/admin/batches/new/"
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    monkeypatch.setattr(sending, "PIECE_BYTES", PIECE_BYTES)
+    settings.USER_REQUESTS_PER_MINUTE = settings.FILE_REQUESTS_PER_MINUTE = 0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """A sheet, its design and template, and footage of four and a half pieces."""
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    (folder / "spring.csv").write_bytes(sheet_of(*good_rows(2)))
+    tiny_document(folder / "a.psd", text="Larissa")
+    tiny_project(folder / "a.aepx")
+    (folder / "film.mov").write_bytes(bytes(range(256)) * 1758)
+    return [folder / name for name in ("spring.csv", "a.psd", "a.aepx", "film.mov")]
+
+
+def row(page: Page, name: str) -> Any:
+    return page.locator("[data-upload-list] li").filter(has_text=name)
+
+
+class Wire:
+    """The pieces that go over the wire; ``cut`` breaks the connection at a piece that begins there, once."""
+
+    def __init__(self, page: Page) -> None:
+        self._offsets: dict[str, list[int]] = {}
+        self.cut: set[int] = set()
+        self.is_down = False
+        page.route("**/api/files/**", self._pass)
+
+    def _pass(self, route: Route) -> None:
+        request = route.request
+        offset = int(request.headers.get("upload-offset", -1))
+        is_piece = request.method == "PATCH" and bool(request.post_data_buffer)
+        if self.is_down or (is_piece and offset in self.cut):
+            self.cut.discard(offset)
+            route.abort("connectionreset")
+            return
+        if is_piece:
+            self._offsets.setdefault(request.url, []).append(offset)
+        route.continue_()
+
+    def of_the_longest(self) -> list[int]:
+        """Where the pieces of the file with the most of them began."""
+        return max(self._offsets.values(), key=len)
+
+
+def test_many_files_go_on_after_a_cut_and_the_sheet_is_judged(visit: Visit, people: People, files: list[Path]) -> None:
+    visitor = visit(people.olga)
+    visitor.go(NEW)
+    page = visitor.page
+    wire = Wire(page)
+    wire.cut = {2 * PIECE_BYTES}
+    page.locator("input[type=file]").set_input_files(files)
+    page.get_by_role("button", name="Check the sheet").click()
+
+    expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+    assert wire.of_the_longest() == [0, 100_000, 200_000, 300_000, 400_000]
+    upload = Upload.objects.get()
+    assert set(upload.files.values_list("name", flat=True)) == {"a.psd", "a.aepx", "film.mov"}
+    film = upload.files.get(name="film.mov").asset
+    assert film.size_bytes == files[3].stat().st_size
+    assert list(pieces.stored()) == []
+    assert all("net::ERR_CONNECTION_RESET" in line for line in visitor.complaints)
+
+
+def test_after_a_reload_a_file_goes_on_where_it_ended(visit: Visit, people: People, files: list[Path]) -> None:
+    visitor = visit(people.olga)
+    visitor.go(NEW)
+    page = visitor.page
+    wire = Wire(page)
+    wire.cut = {3 * PIECE_BYTES}
+    film = files[3]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("input[type=file]").set_input_files([film])
+    expect(row(page, "film.mov")).to_contain_text("Trying again")
+    wire.is_down = True
+    assert SentFile.objects.get().received_bytes == 3 * PIECE_BYTES
+
+    visitor.go(NEW)
+    expect(page.get_by_text("choose it again to go on")).to_be_visible()
+    wire.is_down = False
+    page.locator("input[type=file]").set_input_files([film])
+    expect(row(page, "film.mov")).to_contain_text("Here")
+    assert wire.of_the_longest() == [0, 100_000, 200_000, 300_000, 400_000]
+    assert SentFile.objects.get().asset.size_bytes == film.stat().st_size  # type: ignore[union-attr]
+
+    # And once more: what is here already is used without a byte being sent.
+    visitor.go(NEW)
+    page.get_by_role("checkbox", name="film.mov").check()
+    page.locator("input[type=file]").set_input_files(files[:3])
+    page.get_by_role("button", name="Check the sheet").click()
+    expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+    assert Upload.objects.get().files.filter(name="film.mov").exists()
+    assert SentFile.objects.filter(name="film.mov").count() == 1
+
+
+def test_pause_go_on_remove_and_refusal(visit: Visit, people: People, files: list[Path], settings: Any) -> None:
+    visitor = visit(people.olga, viewport={"width": 390, "height": 844}, has_touch=True)
+    visitor.go(NEW)
+    page = visitor.page
+    settings.MAX_UPLOAD_BYTES = 300_000
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.locator("[data-upload-count]")).to_contain_text("3 of 4 files are here · 1 failed")
+    expect(row(page, "film.mov")).to_contain_text("at most 0.3 MB allowed")
+    settings.MAX_UPLOAD_BYTES = 10**9
+
+    page.get_by_role("button", name="Pause").click()
+    row(page, "film.mov").get_by_role("button", name="Try again").click()
+    expect(row(page, "film.mov")).to_contain_text("Paused")
+    assert SentFile.objects.count() == 3
+    page.get_by_role("button", name="Go on", exact=True).click()
+    expect(page.locator("[data-upload-count]")).to_contain_text("4 of 4 files are here")
+    row(page, "film.mov").get_by_role("button", name="Remove film.mov").click()
+    expect(page.locator("[data-upload-count]")).to_contain_text("3 of 3 files are here")
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0
+    page.get_by_role("button", name="Check the sheet").click()
+    expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+
+
+def test_without_scripts_the_form_sends_the_files(visit: Visit, people: People, files: list[Path]) -> None:
+    visitor = visit(people.olga)
+    plain = visitor.context.browser.new_context(  # type: ignore[union-attr]
+        java_script_enabled=False, storage_state=visitor.context.storage_state()
+    )
+    page = plain.new_page()
+    page.goto(f"{visitor.address}{NEW}")
+    page.locator("input[type=file]").set_input_files(files[:3])
+    page.get_by_role("button", name="Check the sheet").click()
+    expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+    assert urlsplit(page.url).path.startswith("/admin/batches/preview/")
+    assert not SentFile.objects.exists()
+    plain.close()
