@@ -44,7 +44,7 @@ def start(user: User, batch: Batch, *, first: int | None = None) -> int:
     require_verb(user, batch.team, "start")
     if first is not None and first < 1:
         raise Invalid("Start at least one job.", field="first")
-    pending = batch.jobs.filter(state=State.PENDING).order_by("row_line", "id").only("pk")
+    pending = batch.jobs.filter(state=State.PENDING).order_by("row_line", "id").values_list("pk", flat=True)
     started = start_many(pending if first is None else pending[:first], actor=user)
     if not started:
         raise Conflict("No job of this batch is waiting for its start.")

@@ -76,6 +76,13 @@ def send_ticket(queue: str) -> None:
         transaction.on_commit(partial(_broker.tell, str(queue)), robust=True)
 
 
+def send_tickets(queue: str, count: int) -> None:
+    """Asks for so many workers of a queue, all in one transaction."""
+    with transaction.atomic():
+        for _ in range(count):
+            send_ticket(queue)
+
+
 def tickets_waiting(queue: str) -> int:
     """How many tickets of a queue no worker has taken yet. Raises BrokerAway."""
     return int(_broker.ask(lambda: get_broker(str(queue)).queue_size()))
@@ -83,11 +90,18 @@ def tickets_waiting(queue: str) -> int:
 
 def pass_through(queue: str, function: str) -> None:
     """A bare task's whole way, in this process: sent, taken from the broker, executed, acknowledged. For measuring."""
-    broker = get_broker(str(queue))
     async_task(function, cluster=str(queue))
-    for ticket, payload in broker.dequeue() or ():
+    serve(queue)
+
+
+def serve(queue: str) -> bool:
+    """What a worker does with the next ticket of a queue, in this process. False when there was none."""
+    broker = get_broker(str(queue))
+    taken = broker.dequeue() or ()
+    for ticket, payload in taken:
         pydoc.locate(SignedPackage.loads(payload)["func"])()  # type: ignore[operator]
         broker.acknowledge(ticket)
+    return bool(taken)
 
 
 def run_cluster(ready: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ from jobs.deployments import sweep_deployments
 from jobs.failures import fail
 from jobs.history_chain import seal_pending
 from jobs.models import Attempt, StageRun
-from jobs.queue import BrokerAway, send_ticket, tickets_waiting
+from jobs.queue import BrokerAway, send_tickets, tickets_waiting
 from jobs.sandbox import StageFailed
 from jobs.states import QUEUES, Queue
 from jobs.storage import sweep_parts
@@ -69,8 +69,7 @@ def send_missing_tickets(queue: Queue) -> int:
         return 0
     waiting = StageRun.objects.filter(state=StageRun.QUEUED, queue=queue, available_at__lte=Now())
     missing = max(0, waiting.order_by()[:MOST_TICKETS].count() - tickets_waiting(queue))
-    for _ in range(missing):
-        send_ticket(queue)
+    send_tickets(queue, missing)
     return missing
 
 

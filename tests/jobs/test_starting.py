@@ -18,7 +18,7 @@ def without(row: dict, *names: str) -> dict:
 
 def test_together_and_alone_are_the_same(batch, people):
     together, alone = make_job(batch, priority=1), make_job(batch, priority=1)
-    starting.start_many([together], actor=people.olga)
+    starting.start_many([together.pk], actor=people.olga)
     move(alone, "start", actor=people.olga)
     for model, own in (
         (StageRun, ("id", "job_id", "input_hash", "queued_at", "available_at")),
@@ -33,13 +33,13 @@ def test_together_and_alone_are_the_same(batch, people):
 
 def test_the_order_given_is_the_order_of_the_queue(batch):
     jobs = [make_job(batch) for _ in range(3)]
-    starting.start_many(reversed(jobs))
+    starting.start_many(job.pk for job in reversed(jobs))
     assert list(StageRun.objects.order_by("id").values_list("job_id", flat=True)) == [job.pk for job in jobs[::-1]]
 
 
 def test_those_that_are_elsewhere_stay_where_they_are(batch):
     elsewhere, pending = make_job(batch, Stage.MATCHING, State.IN_REVIEW), make_job(batch)
-    assert starting.start_many([elsewhere, pending]) == 1
+    assert starting.start_many([elsewhere.pk, pending.pk]) == 1
     elsewhere.refresh_from_db()
     assert (elsewhere.state, elsewhere.version) == (State.IN_REVIEW, 0)
 
@@ -49,7 +49,7 @@ def test_a_job_that_ran_before_is_queued_again(batch):
     move(job, "start")
     move(job, "cancel")
     Job.objects.filter(pk=job.pk).update(state=State.PENDING)
-    assert starting.start_many([job]) == 1
+    assert starting.start_many([job.pk]) == 1
     assert job.runs.get().state == "queued"
 
 
@@ -57,13 +57,13 @@ def test_a_few_statements_start_hundreds(batch, django_assert_max_num_queries):
     jobs = [make_job(batch) for _ in range(40)]
     Job.objects.all()
     with django_assert_max_num_queries(20 + starting.MOST_TICKETS):
-        assert starting.start_many(jobs) == 40
+        assert starting.start_many(job.pk for job in jobs) == 40
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_chunks_leave_nobody_out(batch, monkeypatch, size):
     monkeypatch.setattr(starting, "CHUNK", size)
     jobs = [make_job(batch) for _ in range(5)]
-    assert starting.start_many(jobs) == 5
-    assert starting.start_many(jobs) == 0
+    assert starting.start_many(job.pk for job in jobs) == 5
+    assert starting.start_many(job.pk for job in jobs) == 0
     assert starting.start_many([]) == 0
