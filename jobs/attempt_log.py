@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import Error
 
+from jobs.compiled import Update, given
 from jobs.log_context import bound_ids
 from jobs.models import Attempt
 
@@ -25,6 +26,11 @@ logger = logging.getLogger(__name__)
 MOST_BYTES = 100_000
 FILE_NAME = "attempt.log"
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+_LOGGED = Update(
+    lambda: Attempt.objects.filter(pk=given(Attempt, "id"), log=""), lambda: {"log": given(Attempt, "log")}
+)
 
 
 class _AttemptHandler(logging.FileHandler):
@@ -52,6 +58,9 @@ def kept_log(attempt_id: int, workdir: Path) -> Iterator[None]:
 def _keep(attempt_id: int, text: str) -> None:
     """A log is worth less than the work: a database that is away loses it."""
     try:
+        if _LOGGED(id=attempt_id, log=text.strip()[-MOST_BYTES:]):
+            return
+        # It failed, and its end holds a traceback.
         attempts = Attempt.objects.filter(pk=attempt_id)
         traceback = attempts.values_list("log", flat=True).first() or ""
         attempts.update(log=f"{text}\n{traceback}".strip()[-MOST_BYTES:])

@@ -17,9 +17,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import BooleanField, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import Now
 
+from jobs.compiled import Given, Insert, Objects, Rows, Update, given
 from jobs.errors import Conflict
 from jobs.lifecycle import move
 from jobs.models import PRIORITY_NAMES, Attempt, Pause, StageRun, Team, Turn
@@ -101,10 +102,22 @@ def is_claimable(queues: Collection[str] = QUEUES, stages: Collection[Stage] = t
 
 
 # Who is next ----------------------------------------------------------------------------------------------------------
+_PAUSES = Rows(lambda: Pause.objects.values_list("key"))
+_LOADS = Rows(
+    lambda: (
+        StageRun.objects.filter(state=StageRun.RUNNING)
+        .order_by()
+        .values_list("team_id", "team__running_limit", "batch_id")
+        .annotate(jobs=Count("pk"))
+    )
+)
+_TURN = Rows(lambda: Turn.objects.filter(key=given(Turn, "key")).values_list("last"))
+
+
 def what_is_closed(stages: Collection[Stage] = tuple(Stage)) -> Closed:
     """``stages`` are those that the machine may claim."""
     closed = Closed(stages=set(Stage) - set(stages))
-    for key in Pause.objects.values_list("key", flat=True):
+    for (key,) in _PAUSES.all():
         kind, _, name = key.partition(":")
         match kind:
             case "queue":
@@ -113,10 +126,8 @@ def what_is_closed(stages: Collection[Stage] = tuple(Stage)) -> Closed:
                 closed.teams.add(int(name))
             case "batch":
                 closed.batches.add(int(name))
-    running = StageRun.objects.filter(state=StageRun.RUNNING).order_by()
-    loads = running.values_list("team_id", "team__running_limit", "batch_id").annotate(jobs=Count("pk"))
     by_team: dict[int, int] = {}
-    for team_id, own_limit, batch_id, jobs in loads:
+    for team_id, own_limit, batch_id, jobs in _LOADS.all():
         by_team[team_id] = by_team.get(team_id, 0) + jobs
         if _reached(by_team[team_id], team_limit(own_limit)):
             closed.teams.add(team_id)
@@ -140,58 +151,140 @@ def _reached(jobs: int, limit: int) -> bool:
 
 def next_head(queues: Collection[str], closed: Closed) -> Head | None:
     """The run that is next by rank, team's turn, batch's turn and time; None when none is due and open."""
-    open_queues = [str(queue) for queue in queues if queue not in closed.queues]
-    turns = dict(Turn.objects.filter(key__in=open_queues).values_list("key", "last"))
+    lowest: dict[str, int] = {}
+    for queue in queues:
+        row = None if queue in closed.queues else _LOWEST_RANK.first(queue=queue)
+        if row is not None:
+            lowest[str(queue)] = row[0]
     for rank in sorted(PRIORITY_NAMES):
-        for queue in open_queues:
-            head = _head_of(queue, rank, turns.get(queue, 0), closed)
+        for queue in (queue for queue, first in lowest.items() if first <= rank):
+            head = _head_of(queue, rank, closed)
             if head is not None:
                 return head
     return None
 
 
-def _head_of(queue: str, rank: int, served: int, closed: Closed) -> Head | None:
-    waiting = in_line(queue, rank)
-    if closed.stages:
-        waiting = waiting.exclude(stage__in=closed.stages)
-    for first in _in_turn(waiting, "team_id", served):
+def _head_of(queue: str, rank: int, closed: Closed) -> Head | None:
+    for first in _in_turn("team_id", _last_served(queue), queue=queue, rank=rank, stages=closed.stages):
         if first.team_id in closed.teams:
             continue
-        of_team = waiting.filter(team_id=first.team_id)
-        turn = Turn.objects.filter(key=f"{queue}:{first.team_id}").values_list("last", flat=True).first()
-        for head in _in_turn(of_team.exclude(pk__in=closed.runs), "batch_id", turn or 0):
+        served = _last_served(f"{queue}:{first.team_id}")
+        line = {"queue": queue, "rank": rank, "team": first.team_id, "stages": closed.stages, "runs": closed.runs}
+        for head in _in_turn("batch_id", served, **line):
             if head.due and head.batch_id not in closed.batches:
                 return head
     return None
 
 
-def in_line(queue: str, rank: int) -> QuerySet[StageRun]:
-    """The queued runs of a queue and rank in the order of the index ``run_to_claim``."""
-    return StageRun.objects.filter(state=StageRun.QUEUED, queue=queue, rank=rank).order_by(*BY_INDEX)
+def _last_served(key: str) -> int:
+    last = _TURN.first(key=key)
+    return 0 if last is None else int(last[0])
 
 
-def _in_turn(waiting: QuerySet[StageRun], column: str, served: int) -> Iterator[Head]:
+def _in_turn(column: str, served: int, **line: Any) -> Iterator[Head]:
     """The first run of each value of a column: of the values after ``served``, then of the others. Seek by seek."""
     last = served
-    while head := _first(waiting.filter(**{f"{column}__gt": last})):
+    while head := _seek(column, after=last, **line):
         yield head
         last = getattr(head, column)
     last = 0
-    while head := _first(waiting.filter(**{f"{column}__gt": last, f"{column}__lte": served})):
+    while head := _seek(column, after=last, up_to=served, **line):
         yield head
         last = getattr(head, column)
 
 
-def _first(waiting: QuerySet[StageRun]) -> Head | None:
-    due = ExpressionWrapper(Q(available_at__lte=Now()), output_field=BooleanField())
-    found = waiting.annotate(due=due).values_list("id", "queue", "team_id", "batch_id", "due").first()
+def _seek(column: str, *, stages: Collection[Stage] = (), runs: Collection[int] = (), **values: Any) -> Head | None:
+    if stages or runs:
+        # Now and then: a machine that is kept from a stage, a run that somebody else took in this moment.
+        waiting = head_of_line(column, **values, without={"stage__in": stages, "pk__in": runs})
+        found = waiting.first()
+    else:
+        found = _SEEKS[column, "up_to" in values].first(**values)
     if found is None:
         return None
     run_id, queue, team_id, batch_id, is_due = found
     return Head(run_id=run_id, queue=queue, team_id=team_id, batch_id=batch_id, due=is_due)
 
 
+def in_line(queue: str) -> QuerySet[StageRun]:
+    """The queued runs of a queue in the order of the index ``run_to_claim``."""
+    return StageRun.objects.filter(state=StageRun.QUEUED, queue=queue).order_by("rank", *BY_INDEX)
+
+
+def head_of_line(
+    column: str,
+    *,
+    queue: str,
+    rank: int,
+    after: int,
+    up_to: int | None = None,
+    team: int | None = None,
+    without: dict[str, Any] | None = None,
+) -> Any:
+    """The first run of the next value of a column (team_id, or batch_id within ``team``): a seek in ``run_to_claim``.
+
+    As a query of one row: id, queue, team, batch, and whether it is due by the database's clock.
+    """
+    waiting = in_line(queue).filter(rank=rank, **{f"{column}__gt": after}).order_by(*BY_INDEX)
+    if up_to is not None:
+        waiting = waiting.filter(**{f"{column}__lte": up_to})
+    if team is not None:
+        waiting = waiting.filter(team_id=team)
+    for names, values in (without or {}).items():
+        waiting = waiting.exclude(**{names: values})
+    due = ExpressionWrapper(Q(available_at__lte=Now()), output_field=BooleanField())
+    return waiting.annotate(due=due).values_list("id", "queue", "team_id", "batch_id", "due")[:1]
+
+
+def _compiled_seek(column: str, *, is_bound: bool) -> Rows:
+    def query() -> Any:
+        model_column = column.removesuffix("_id")
+        limits = {"after": given(StageRun, model_column, name="after")}
+        if is_bound:
+            limits["up_to"] = given(StageRun, model_column, name="up_to")
+        if column == "batch_id":
+            limits["team"] = given(StageRun, "team")
+        return head_of_line(column, queue=given(StageRun, "queue"), rank=given(StageRun, "rank"), **limits)
+
+    return Rows(query)
+
+
+_SEEKS = {
+    (column, is_bound): _compiled_seek(column, is_bound=is_bound)
+    for column in ("team_id", "batch_id")
+    for is_bound in (False, True)
+}
+_LOWEST_RANK = Rows(lambda: in_line(given(StageRun, "queue")).values_list("rank")[:1])
+
+
 # Taking it ------------------------------------------------------------------------------------------------------------
+# Where the database can, rows that another worker is taking at this moment are passed over, not waited for.
+_FREE = Objects(
+    lambda: (
+        StageRun.objects.select_for_update(skip_locked=True, of=("self",))
+        .select_related("job", "team")
+        .filter(pk=given(StageRun, "id"), state=StageRun.QUEUED)
+        .defer(*HEAVY)
+    )
+)
+_TAKEN = Update(
+    lambda: StageRun.objects.filter(pk=given(StageRun, "id"), state=StageRun.QUEUED, available_at__lte=Now()),
+    lambda: {
+        "state": StageRun.RUNNING,
+        "token": given(StageRun, "token"),
+        "lease_owner": given(StageRun, "lease_owner"),
+        "lease_expires_at": Now() + Given("lease", DurationField()),
+        "started_at": Now(),
+        "ended_at": None,
+        "step": "starting",
+        "percent": 0,
+        "attempts": F("attempts") + 1,
+    },
+)
+_SERVED = Update(lambda: Turn.objects.filter(key=given(Turn, "key")), lambda: {"last": given(Turn, "last")})
+_NEW_ATTEMPT = Insert(Attempt)
+
+
 def _take(head: Head, owner: str) -> Lease | None:
     """The attempt is counted before the work, so that work which kills its worker comes to an end.
 
@@ -199,40 +292,27 @@ def _take(head: Head, owner: str) -> Lease | None:
     """
     token = uuid.uuid4()
     with transaction.atomic():
-        # Where the database can, rows that another worker is taking at this moment are passed over, not waited for.
-        rows = StageRun.objects.select_for_update(skip_locked=True, of=("self",)).select_related("job", "team")
-        run = rows.filter(pk=head.run_id, state=StageRun.QUEUED).defer(*HEAVY).first()
+        run = _FREE.first(id=head.run_id)
         if run is None:
             return None
         _check_room(run)
-        taken = StageRun.objects.filter(pk=run.pk, state=StageRun.QUEUED, available_at__lte=Now()).update(
-            **leased_by(owner, token), attempts=F("attempts") + 1
-        )
-        if not taken:
+        if not _TAKEN(id=run.pk, lease_owner=owner, token=token, lease=lease_time()):
             return None
         move(run.job, "claim", data={"worker": owner})
-        attempt = Attempt.objects.create(run=run, number=run.attempts + 1, token=token, worker=owner)
+        attempt = Attempt(run=run, number=run.attempts + 1, token=token, worker=owner)
+        _NEW_ATTEMPT(attempt)
         _remember_turn(head)
     return Lease(run_id=run.pk, token=token, attempt_id=attempt.pk)
 
 
-def leased_by(owner: str, token: uuid.UUID) -> dict[str, Any]:
-    """The columns of a run that was just claimed."""
-    return {
-        "state": StageRun.RUNNING,
-        "token": token,
-        "lease_owner": owner,
-        "lease_expires_at": lease_end(),
-        "started_at": Now(),
-        "ended_at": None,
-        "step": "starting",
-        "percent": 0,
-    }
+def lease_time() -> timedelta:
+    """How long a lease lasts from a beat."""
+    return timedelta(seconds=settings.LEASE_SECONDS)
 
 
 def lease_end() -> Any:
     """When a lease that begins now ends, by the database's clock."""
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
+    return Now() + lease_time()
 
 
 def _check_room(run: StageRun) -> None:
@@ -249,12 +329,8 @@ def _check_room(run: StageRun) -> None:
 
 
 def _remember_turn(head: Head) -> None:
-    Turn.objects.bulk_create(
-        [
-            Turn(key=head.queue, last=head.team_id),
-            Turn(key=f"{head.queue}:{head.team_id}", last=head.batch_id),
-        ],
-        update_conflicts=True,
-        unique_fields=["key"],
-        update_fields=["last"],
-    )
+    for key, last in ((head.queue, head.team_id), (f"{head.queue}:{head.team_id}", head.batch_id)):
+        if not _SERVED(key=key, last=last):
+            Turn.objects.bulk_create(
+                [Turn(key=key, last=last)], update_conflicts=True, unique_fields=["key"], update_fields=["last"]
+            )

@@ -18,6 +18,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from jobs.claims import lease_end
+from jobs.compiled import Rows, given
 from jobs.errors import LeaseLost
 from jobs.models import Errand, Team
 from jobs.queue import send_ticket, tickets_waiting
@@ -87,6 +88,8 @@ def latest(kind: str, subject: int) -> Errand | None:
 # Doing them -----------------------------------------------------------------------------------------------------------
 def claim(owner: str, *, queues: Collection[str] = QUEUES, only: int | None = None) -> Held | None:
     """Takes the errand of these queues that waits longest, or the one with the key ``only``."""
+    if not any(is_due(queue) for queue in queues):
+        return None
     due = Errand.objects.filter(state=Errand.QUEUED, queue__in=queues, available_at__lte=Now())
     due = due.filter(pk=only) if only is not None else due
     for errand in due.order_by("available_at", "id")[:10]:
@@ -149,8 +152,17 @@ def _fail(held: Held, error: str, *, error_class: str) -> None:
 
 
 # The sweep ------------------------------------------------------------------------------------------------------------
+_DUE = Rows(
+    lambda: (
+        Errand.objects.filter(state=Errand.QUEUED, queue=given(Errand, "queue"), available_at__lte=Now())
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+
+
 def is_due(queue: str) -> bool:
-    return Errand.objects.filter(state=Errand.QUEUED, queue=queue, available_at__lte=Now()).exists()
+    return _DUE.first(queue=queue) is not None
 
 
 def running_of(worker: str, queue: Queue) -> int:

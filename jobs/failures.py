@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from jobs.claims import Lease
+from jobs.compiled import Update, given
 from jobs.errors import LeaseLost
 from jobs.fingerprints import fingerprint
 from jobs.lifecycle import move
@@ -21,13 +22,15 @@ from jobs.sandbox import StageFailed
 logger = logging.getLogger(__name__)
 
 
-def fail(lease: Lease, error: StageFailed) -> None:
-    """Queues the run again with a delay, or gives it up. Does nothing when the lease is gone."""
+def fail(lease: Lease, error: StageFailed) -> bool:
+    """Queues the run again with a delay, or gives it up. Does nothing when the lease is gone, and returns False."""
     try:
         with transaction.atomic():
             _settle(lease, error)
     except LeaseLost:
         logger.info("run %s: failed after its lease was gone: %s", lease.run_id, error)
+        return False
+    return True
 
 
 def _settle(lease: Lease, error: StageFailed) -> None:
@@ -78,9 +81,18 @@ def _given_up(run: StageRun, error: StageFailed) -> dict[str, Any]:
     }
 
 
+_CLOSED = Update(
+    lambda: Attempt.objects.filter(pk=given(Attempt, "id")),
+    lambda: {
+        "ended_at": Now(),
+        **{column: given(Attempt, column) for column in ("outcome", "error_class", "error", "log")},
+    },
+)
+
+
 def close_attempt(lease: Lease, *, outcome: str, error: StageFailed | None = None) -> None:
-    Attempt.objects.filter(pk=lease.attempt_id).update(
-        ended_at=Now(),
+    _CLOSED(
+        id=lease.attempt_id,
         outcome=outcome,
         error_class=error.error_class if error else "",
         error=str(error) if error else "",

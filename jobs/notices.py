@@ -25,6 +25,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs import webhooks
+from jobs.compiled import Objects, given
 from jobs.errors import Conflict
 from jobs.models import Delivery, Event, Job, MailSwitch, Membership, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES, TEST
@@ -56,6 +57,10 @@ MAIL_ROLES = {"job.awaiting_review": Role.REVIEWER, "job.awaiting_approval": Rol
 
 
 # Writing ------------------------------------------------------------------------------------------------------------
+_ENDPOINTS = Objects(lambda: WebhookEndpoint.objects.filter(team=given(WebhookEndpoint, "team"), active=True))
+_MAIL = Objects(lambda: MailSwitch.objects.filter(team=given(MailSwitch, "team"), active=True)[:1])
+
+
 def announce(event: Event, job: Job) -> int:
     """Writes the deliveries that a move of a job leads to, in the caller's transaction. Returns how many."""
     if event.to_public == event.from_public:
@@ -64,8 +69,8 @@ def announce(event: Event, job: Job) -> int:
     name = BY_STATE.get(event.to_public)
     if name is None and not settles:
         return 0
-    endpoints = list(WebhookEndpoint.objects.filter(team_id=job.team_id, active=True))
-    mail = MailSwitch.objects.filter(team_id=job.team_id, active=True).first()
+    endpoints = _ENDPOINTS.all(team=job.team_id)
+    mail = _MAIL.first(team=job.team_id)
     if not endpoints and mail is None:
         return 0
     rows = list(_rows(name, event, job, endpoints, mail, _job_facts(event, job))) if name else []

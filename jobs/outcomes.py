@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import deployments
+from jobs.compiled import Rows, given
 from jobs.models import Asset, Deployment, Job, Match, StageRun, Warning
 from jobs.sources import Beat, no_beat
 from jobs.stages.base import Outcome, Produced
@@ -38,12 +40,30 @@ class Stored:
         job, stage = self.run.job, Stage(self.run.stage)
         if self.deployment is not None:
             deployments.keep(self.deployment)
-        # What was deployed stays on record, also after a second delivery.
-        job.assets.filter(stage=stage).exclude(storage="outputs").delete()
-        Asset.objects.bulk_create(self.assets)
+        if _OLD_ASSET.first(job=job.pk, stage=stage):
+            _replaceable(job, stage).delete()
+        if self.assets:
+            Asset.objects.bulk_create(self.assets)
         _keep_warnings(job, stage, self.outcome)
         if stage == Stage.INGESTION:
             keep_matches(job, self.outcome.result["matches"])
+
+
+def _replaceable(job: Any, stage: Any) -> QuerySet[Asset]:
+    """What was deployed stays on record, also after a second delivery."""
+    return Asset.objects.filter(job=job, stage=stage).exclude(storage="outputs")
+
+
+# Most stages are done once, and leave all these tables as they found them: empty.
+_OLD_ASSET = Rows(lambda: _replaceable(given(Asset, "job"), given(Asset, "stage")).order_by().values_list("pk")[:1])
+_OLD_WARNING = Rows(
+    lambda: (
+        Warning.objects.filter(job=given(Warning, "job"), stage=given(Warning, "stage"))
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
+_OLD_MATCH = Rows(lambda: Match.objects.filter(job=given(Match, "job")).order_by().values_list("pk")[:1])
 
 
 @contextmanager
@@ -114,8 +134,11 @@ def _asset(
 
 def _keep_warnings(job: Job, stage: Stage, outcome: Outcome) -> None:
     """Replaces the stage's warnings; one that was resolved before and is found again keeps its resolution."""
-    before = {(w.code, w.object, w.message): w for w in job.warnings.filter(stage=stage).exclude(resolution="")}
-    job.warnings.filter(stage=stage).delete()
+    before = {}
+    if _OLD_WARNING.first(job=job.pk, stage=stage):
+        resolved = job.warnings.filter(stage=stage).exclude(resolution="")
+        before = {(warning.code, warning.object, warning.message): warning for warning in resolved}
+        job.warnings.filter(stage=stage).delete()
     fresh = []
     for kind, items in ((Warning.FINDING, outcome.findings), (Warning.FIDELITY, outcome.notes)):
         for item in items:
@@ -125,7 +148,8 @@ def _keep_warnings(job: Job, stage: Stage, outcome: Outcome) -> None:
                 warning.resolution, warning.note = old.resolution, old.note
                 warning.resolved_by_id, warning.resolved_at = old.resolved_by_id, old.resolved_at
             fresh.append(warning)
-    Warning.objects.bulk_create(fresh)
+    if fresh:
+        Warning.objects.bulk_create(fresh)
 
 
 def _columns(item: dict[str, Any]) -> dict[str, Any]:
@@ -141,10 +165,11 @@ def _columns(item: dict[str, Any]) -> dict[str, Any]:
 
 def keep_matches(job: Job, proposed: list[dict[str, Any]]) -> None:
     """Writes the proposal. A person's choice stays when its slot and layer are still there under the same names."""
-    by_person = {
-        match.slot_id: match for match in job.matches.filter(origin=Match.HUMAN) if _still_there(job, match, proposed)
-    }
-    job.matches.exclude(pk__in=[match.pk for match in by_person.values()]).delete()
+    by_person = {}
+    if _OLD_MATCH.first(job=job.pk):
+        chosen = job.matches.filter(origin=Match.HUMAN)
+        by_person = {match.slot_id: match for match in chosen if _still_there(job, match, proposed)}
+        job.matches.exclude(pk__in=[match.pk for match in by_person.values()]).delete()
     taken = {match.layer_id for match in by_person.values()}
     fresh = []
     for order, item in enumerate(proposed):
@@ -154,7 +179,8 @@ def keep_matches(job: Job, proposed: list[dict[str, Any]]) -> None:
         if match.layer_id in taken:
             match.layer_id, match.layer_name, match.score, match.parts = None, "", None, {}
         fresh.append(match)
-    Match.objects.bulk_create(fresh)
+    if fresh:
+        Match.objects.bulk_create(fresh)
 
 
 def _still_there(job: Job, match: Match, proposed: list[dict[str, Any]]) -> bool:

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from jobs import outcomes, sources
 from jobs.attempt_log import kept_log, work_dir
 from jobs.claims import Lease, claim, has_limits, is_claimable, lease_end, worker_name
+from jobs.compiled import Objects, Update, given
 from jobs.errors import LeaseLost
 from jobs.failures import close_attempt, fail
 from jobs.lifecycle import move
@@ -70,20 +71,34 @@ class Heart:
             raise LeaseLost
 
 
-def perform(lease: Lease) -> None:
-    """Does the work of a lease, from fetching its inputs to keeping its outcome and its log."""
-    run = StageRun.objects.select_related("job__team", "job__batch", "job__psd", "job__project").get(pk=lease.run_id)
+_RUN = Objects(
+    lambda: (
+        StageRun.objects.select_related("job__team", "job__batch", "job__psd", "job__project")
+        .filter(pk=given(StageRun, "id"))
+        .order_by()
+    )
+)
+
+
+def perform(lease: Lease) -> Stage | None:
+    """Does the work of a lease, from fetching its inputs to keeping its outcome and its log.
+
+    Returns the stage when it failed.
+    """
+    run = _RUN.get(id=lease.run_id)
     workdir = work_dir(run.pk, lease.token)
     workdir.mkdir(parents=True)
     try:
         with bound(job=run.job.job_id, run=run.pk, attempt=lease.attempt_id), kept_log(lease.attempt_id, workdir):
-            _work(run, lease, workdir)
+            has_failed = _work(run, lease, workdir)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
         wake_next(run)
+    return Stage(run.stage) if has_failed else None
 
 
-def _work(run: StageRun, lease: Lease, workdir: Path) -> None:
+def _work(run: StageRun, lease: Lease, workdir: Path) -> bool:
+    """Whether the attempt failed."""
     logger.info("%s begins on %s", Stage(run.stage).label, worker_name())
     began = time.monotonic()
     try:
@@ -102,15 +117,16 @@ def _work(run: StageRun, lease: Lease, workdir: Path) -> None:
         logger.info("run %s: the lease is gone, what was made is discarded", run.pk)
         close_attempt(lease, outcome="discarded")
     except FormatError as error:
-        fail(lease, StageFailed(str(error), error_class="file"))
+        return fail(lease, StageFailed(str(error), error_class="file"))
     except StageFailed as error:
-        fail(lease, error)
+        return fail(lease, error)
     except OSError as error:
-        fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
+        return fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
     except (OperationalError, InterfaceError) as error:
         # The database went away or gave up on a lock; when it stays away, the lease brings the work back.
         connection.close()
-        fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
+        return fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
+    return False
 
 
 def wake_next(run: StageRun) -> None:
@@ -119,31 +135,40 @@ def wake_next(run: StageRun) -> None:
         send_ticket(run.queue)
 
 
+_DONE = Update(
+    lambda: StageRun.objects.filter(pk=given(StageRun, "id"), token=given(StageRun, "token"), state=StageRun.RUNNING),
+    lambda: {
+        "state": StageRun.DONE,
+        "token": None,
+        "lease_owner": "",
+        "lease_expires_at": None,
+        "ended_at": Now(),
+        "step": "done",
+        "percent": 100,
+        "result": given(StageRun, "result"),
+        "metrics": given(StageRun, "metrics"),
+        "error": "",
+        "error_class": "",
+    },
+)
+_REPLACED = Update(
+    lambda: StageRun.objects.filter(
+        job=given(StageRun, "job"), stage=given(StageRun, "stage"), state=StageRun.DONE
+    ).exclude(pk=given(StageRun, "id")),
+    lambda: {"state": StageRun.DROPPED},
+)
+
+
 def _finish(lease: Lease, stored: outcomes.Stored) -> None:
     """Result, files, warnings, the move and the next work: one transaction, conditional on the token."""
+    run, outcome = stored.run, stored.outcome
     with transaction.atomic():
-        done = StageRun.objects.filter(pk=lease.run_id, token=lease.token, state=StageRun.RUNNING).update(
-            state=StageRun.DONE,
-            token=None,
-            lease_owner="",
-            lease_expires_at=None,
-            ended_at=Now(),
-            step="done",
-            percent=100,
-            result=stored.outcome.result,
-            metrics=stored.outcome.metrics,
-            error="",
-            error_class="",
-        )
-        if not done:
+        if not _DONE(id=lease.run_id, token=lease.token, result=outcome.result, metrics=outcome.metrics):
             raise LeaseLost
-        run = StageRun.objects.select_related("job").get(pk=lease.run_id)
-        StageRun.objects.filter(job=run.job, stage=run.stage, state=StageRun.DONE).exclude(pk=run.pk).update(
-            state=StageRun.DROPPED
-        )
+        _REPLACED(job=run.job_id, stage=run.stage, id=run.pk)
         stored.keep()
         close_attempt(lease, outcome="done")
-        move(run.job, _verb_after(Stage(run.stage), stored.outcome.faults))
+        move(run.job, _verb_after(Stage(run.stage), outcome.faults))
 
 
 def _verb_after(stage: Stage, faults: bool) -> str:

@@ -29,6 +29,7 @@ from jobs.stages.base import Inputs, Outcome, Prepare
 from rendering.errors import FormatError
 
 TICK_SECONDS = 0.25
+_prctl = ctypes.CDLL(None, use_errno=True).prctl  # found here, once, not in every child
 
 ErrorClass = Literal["file", "transient", "worker", "rate", "memory", "time", "bug", "crash"]
 
@@ -155,7 +156,7 @@ def _child(prepare: Prepare, inputs: Inputs, limits: Limits, writer: int, outcom
 
 def _confine(limits: Limits, parent: int) -> None:
     os.setsid()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # the parent died before it could take us with it
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGUSR1):

@@ -6,9 +6,8 @@ import os
 
 from jobs import blocking, errands, pipeline, workers
 from jobs.claims import claim, worker_name
-from jobs.models import Attempt
 from jobs.queue import QUEUE_VARIABLE
-from jobs.states import Queue, Stage
+from jobs.states import Queue
 
 
 def work() -> None:
@@ -27,7 +26,6 @@ def work() -> None:
     lease = claim(owner, queues=queues, stages=allowed.stages)
     if lease is None:
         return
-    pipeline.perform(lease)
-    failed = Attempt.objects.filter(pk=lease.attempt_id, outcome="failed").values_list("run__stage", flat=True).first()
+    failed = pipeline.perform(lease)
     if name and failed is not None:
-        blocking.judge(name.rpartition(":")[0], Stage(failed))
+        blocking.judge(name.rpartition(":")[0], failed)

@@ -18,6 +18,7 @@ from django.contrib.auth.models import User
 from django.db.models import BooleanField, DurationField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import Now
 
+from jobs.compiled import Rows, given
 from jobs.errors import Conflict, NotAllowed
 from jobs.models import StageBlock, Worker
 from jobs.states import QUEUES, Queue, Stage
@@ -98,12 +99,15 @@ def may_claim(name: str) -> Allowance:
     """
     if not name:
         return EVERYTHING
-    worker = Worker.objects.filter(name=name).only("state", "machine", "capacity").first()
-    if worker is None or worker.state != Worker.ACTIVE:
+    worker = _WORKER.first(name=name)
+    if worker is None:
         return NOTHING
-    blocked = set(blocks().filter(machine=worker.machine).values_list("stage", flat=True))
+    state, machine, capacity = worker
+    if state != Worker.ACTIVE:
+        return NOTHING
+    blocked = {stage for (stage,) in _BLOCKED.all(machine=machine)}
     return Allowance(
-        queues=frozenset(Queue(queue) for queue in worker.capacity),
+        queues=frozenset(Queue(queue) for queue in capacity),
         stages=frozenset(stage for stage in Stage if stage not in blocked),
     )
 
@@ -111,6 +115,12 @@ def may_claim(name: str) -> Allowance:
 def blocks() -> QuerySet[StageBlock]:
     """The blocks that count now."""
     return StageBlock.objects.filter(until__gt=Now())
+
+
+_WORKER = Rows(
+    lambda: Worker.objects.filter(name=given(Worker, "name")).order_by().values_list("state", "machine", "capacity")
+)
+_BLOCKED = Rows(lambda: blocks().filter(machine=given(StageBlock, "machine")).order_by().values_list("stage"))
 
 
 # Who is there ---------------------------------------------------------------------------------------------------------

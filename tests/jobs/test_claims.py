@@ -140,21 +140,27 @@ def plan_of(rows) -> str:
 
 
 @pytest.mark.parametrize(
-    "narrow",
+    ("column", "narrow"),
     [
-        {"team_id__gt": 0},
-        {"team_id__gt": 0, "team_id__lte": 9},
-        {"team_id": 1, "batch_id__gt": 0},
-        {"team_id": 1, "batch_id__gt": 0, "batch_id__lte": 9},
+        ("team_id", {"after": 0}),
+        ("team_id", {"after": 0, "up_to": 9}),
+        ("batch_id", {"team": 1, "after": 0}),
+        ("batch_id", {"team": 1, "after": 0, "up_to": 9}),
     ],
     ids=["next team", "first team", "next batch", "first batch"],
 )
-def test_every_step_of_a_claim_is_a_seek_in_one_index_without_sorting(narrow, db):
-    plan = plan_of(claims.in_line("light", 2).filter(**narrow).values_list("id", "team_id")[:1])
+def test_every_step_of_a_claim_is_a_seek_in_one_index_without_sorting(column, narrow, db):
+    plan = plan_of(claims.head_of_line(column, queue="light", rank=2, **narrow))
     assert "run_to_claim" in plan
     assert "SEARCH" in plan or "Index Cond" in plan
-    for name in narrow:
-        assert name.partition("__")[0] in plan
+    for name in ("rank", column, *(["team_id"] if "team" in narrow else [])):
+        assert name in plan
+    assert not any(word in plan.upper() for word in ("SORT", "TEMP B-TREE", "SEQ SCAN", "SCAN JOBS_STAGERUN\n"))
+
+
+def test_the_lowest_rank_is_found_by_a_seek_in_the_same_index(db):
+    plan = plan_of(claims.in_line("light").values_list("rank")[:1])
+    assert "run_to_claim" in plan
     assert not any(word in plan.upper() for word in ("SORT", "TEMP B-TREE", "SEQ SCAN", "SCAN JOBS_STAGERUN\n"))
 
 

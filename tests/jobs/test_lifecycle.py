@@ -17,6 +17,10 @@ from tests.people import make_job
 PLACES = [(verb, stage, state) for verb in VERBS.values() for stage in Stage for state in State]
 
 
+def columns_of(job):
+    return {field.attname: getattr(job, field.attname) for field in Job._meta.concrete_fields}
+
+
 def arguments(verb, job):
     target = min(verb.targets) if verb.targets else None
     return {"version": job.version, "reason": "long enough a reason", "target": target}
@@ -31,6 +35,7 @@ def test_a_verb_works_where_the_table_says_and_nowhere_else(verb, stage, state, 
     if verb.leads_from(stage, state) and backwards and not sideways:
         move(job, verb.name, **words)
         assert job.version == 1
+        assert columns_of(job) == columns_of(Job.objects.get(pk=job.pk))
         event = Event.objects.get(job=job, version=1)
         assert (event.verb, event.from_state, event.to_state) == (verb.name, state, job.state)
         assert job.runs.filter(state="queued").exists() == (job.state == State.QUEUED and verb.name != "give_back")
@@ -41,6 +46,14 @@ def test_a_verb_works_where_the_table_says_and_nowhere_else(verb, stage, state, 
         job.refresh_from_db()
         assert (job.stage, job.state, job.version) == (stage, state, 0)
         assert not Event.objects.exists()
+
+
+def test_a_move_brings_the_callers_job_up_to_date_with_what_others_wrote(batch, people):
+    job = Job.objects.select_related("assignee", "team").get(pk=make_job(batch, assignee=people.olga).pk)
+    Job.objects.filter(pk=job.pk).update(assignee=people.rita, notes="by others", priority=0)
+    move(job, "start", actor=people.olga)
+    assert (job.assignee, job.notes, job.runs.get().priority) == (people.rita, "by others", 0)
+    assert columns_of(job) == columns_of(Job.objects.get(pk=job.pk))
 
 
 def test_start_queues_one_run_with_one_ticket(job, people):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import storages
+from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -247,7 +248,7 @@ def test_nothing_is_overwritten_in_the_output_storage(batch, tmp_path):
 def test_failures_are_tried_again_as_often_as_their_class_allows(batch, error_class, attempts):
     job = queue(batch)
     for number in range(1, attempts + 1):
-        job.runs.update(available_at=timezone.now())
+        job.runs.update(available_at=Now())
         lease = pipeline.claim("w")
         assert lease is not None
         pipeline.fail(lease, StageFailed("no", error_class=error_class))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -93,13 +94,13 @@ class Life(RuleBasedStateMachine):
     def a_worker_fails_perhaps_late(self, which: int, error_class: Any) -> None:
         if self.leases:
             pipeline.fail(self.leases[which % len(self.leases)], StageFailed("no", error_class=error_class))
-            StageRun.objects.filter(state=StageRun.QUEUED).update(available_at=timezone.now())
+            StageRun.objects.filter(state=StageRun.QUEUED).update(available_at=Now())
 
     @rule()
     def leases_lapse(self) -> None:
         StageRun.objects.filter(state=StageRun.RUNNING).update(lease_expires_at=timezone.now() - timedelta(minutes=1))
         sweeping.sweep()
-        StageRun.objects.filter(state=StageRun.QUEUED).update(available_at=timezone.now())
+        StageRun.objects.filter(state=StageRun.QUEUED).update(available_at=Now())
 
     @invariant()
     def the_history_gives_the_present(self) -> None:

@@ -180,7 +180,7 @@ def test_a_busy_or_moving_or_idle_cluster_is_left_alone(cluster, batch):
     StageRun.objects.filter(pk=later.pk).update(available_at=timezone.now() + timedelta(hours=1))
     for _ in range(3):
         cluster.watch(set(Stage))
-    StageRun.objects.filter(pk=later.pk).update(available_at=timezone.now())
+    StageRun.objects.filter(pk=later.pk).update(available_at=Now())
     run = running(batch, "render-1:7/99")  # its one worker is busy
     for _ in range(3):
         cluster.watch(set(Stage))
