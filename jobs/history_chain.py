@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 CHUNK = 500
 """Seals of one transaction."""
-MOST_AT_ONCE = 2_000
-"""Seals of one sweep, which has other things to do too."""
+SWEEP_SECONDS = 0.5
+"""How long one sweep seals, which has other things to do too: after that no further chunk is begun."""
 MOST_TRIES = 20
 COLUMNS = (
     "id", "team_id", "batch_id", "job_id", "version", "verb", "actor_id", "from_stage", "from_state", "to_stage",
@@ -70,17 +71,16 @@ def _moment(value: Any) -> str:
 
 # Sealing --------------------------------------------------------------------------------------------------------------
 def seal_pending() -> int:
-    """Seals what waits, oldest first, up to ``MOST_AT_ONCE``, unless another machine is at it. Returns how many."""
-    sealed = 0
-    while sealed < MOST_AT_ONCE:
+    """Seals what waits, oldest first, for ``SWEEP_SECONDS``, unless another machine is at it. Returns how many."""
+    sealed, until = 0, time.monotonic() + SWEEP_SECONDS
+    while True:
         try:
             done = _seal(Unsealed.objects.all())
         except IntegrityError:
-            break
+            return sealed
         sealed += done
-        if done < CHUNK:
-            break
-    return sealed
+        if done < CHUNK or time.monotonic() >= until:
+            return sealed
 
 
 def head(team: Team) -> Head:

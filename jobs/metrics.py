@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from jobs.models import PRIORITY_NAMES, Attempt, Delivery, Job, PageWait, StageRun
+from jobs.models import PRIORITY_NAMES, Attempt, Delivery, Job, PageWait, StageRun, Unsealed
 from jobs.states import Stage, State, public_state
 
 BUCKETS_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900)
@@ -39,6 +39,7 @@ class DatabaseCollector:
         yield from _deliveries()
         yield from _page_waits()
         yield from _workers()
+        yield _unsealed()
 
 
 def _name(stage: int) -> str:
@@ -185,3 +186,8 @@ def _workers() -> Iterable[Metric]:
     for row in heard:
         family.add_metric((row["name"], row["state"]), _seconds(row["age"]))
     return (family,)
+
+
+def _unsealed() -> Metric:
+    words = "Events of the history that wait for their seal."
+    return GaugeMetricFamily("aeproject_unsealed_events", words, value=Unsealed.objects.count())

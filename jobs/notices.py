@@ -27,6 +27,7 @@ from django.utils import timezone
 from jobs import webhooks
 from jobs.compiled import Objects, given
 from jobs.errors import Conflict
+from jobs.history_chain import last_head, seal_pending
 from jobs.models import Delivery, Event, Job, MailSwitch, Membership, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES, TEST
 from jobs.retries import Policy
@@ -238,11 +239,13 @@ def _send(delivery: Delivery) -> Answer:
 
 
 def _send_mail(delivery: Delivery) -> Answer:
+    seal_pending()  # most often what the mail tells of is in the chain then
     context = {
         "title": NOTICE_NAMES[delivery.name],
         "facts": delivery.payload["data"],
         "link": link(delivery),
         "team": delivery.team,
+        "head": last_head(delivery.team_id),
     }
     about = delivery.payload["data"].get("job", {}).get("job_id") or delivery.payload["data"]["batch"]["name"]
     message = EmailMultiAlternatives(

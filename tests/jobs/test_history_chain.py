@@ -66,10 +66,17 @@ def test_the_sweep_seals_each_team_in_a_chain_of_its_own(blue, red, batch, peopl
 
 def test_a_long_history_is_sealed_in_bounded_steps(blue, job, monkeypatch):
     monkeypatch.setattr(history_chain, "CHUNK", 10)
-    monkeypatch.setattr(history_chain, "MOST_AT_ONCE", 30)
+    monkeypatch.setattr(history_chain, "SWEEP_SECONDS", 0)
     Event.objects.bulk_create(Event(team=blue, job=job, verb="comment") for _ in range(45))
-    assert [seal_pending(), seal_pending(), seal_pending()] == [30, 15, 0]
+    assert [seal_pending() for _ in range(6)] == [10, 10, 10, 10, 5, 0]
     assert [position for position, _ in chain(blue)] == list(range(1, 46))
+
+
+def test_one_sweep_seals_more_than_a_chunk_while_it_has_time(blue, job, monkeypatch):
+    monkeypatch.setattr(history_chain, "CHUNK", 10)
+    monkeypatch.setattr(history_chain, "SWEEP_SECONDS", 3600)
+    Event.objects.bulk_create(Event(team=blue, job=job, verb="comment") for _ in range(45))
+    assert [seal_pending(), seal_pending()] == [45, 0]
 
 
 def test_the_head_needs_more_than_one_step(blue, job, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs.history_chain import seal_pending
 from jobs.lifecycle import move
 from jobs.metrics import exposition
 from jobs.models import Attempt, PageWait, StageRun, WebhookEndpoint
@@ -96,8 +97,15 @@ def test_a_page_that_was_opened_too_early_is_counted_until_it_is_ready(batch):
     assert PageWait.objects.count() == 1
 
 
+def test_events_without_a_seal_are_counted(batch):
+    move(make_job(batch), "start")
+    assert value("aeproject_unsealed_events") == 1
+    seal_pending()
+    assert value("aeproject_unsealed_events") == 0
+
+
 def test_queries_do_not_grow_with_the_jobs(batch, django_assert_max_num_queries):
     for _ in range(5):
         move(make_job(batch), "start")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         exposition()

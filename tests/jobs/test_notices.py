@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import ipaddress
 import json
 import threading
@@ -15,7 +16,7 @@ from standardwebhooks import Webhook
 from jobs import notices
 from jobs.errors import Conflict
 from jobs.lifecycle import move
-from jobs.models import Delivery, MailSwitch, WebhookEndpoint
+from jobs.models import Delivery, MailSwitch, Seal, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES
 from jobs.notices import POLICY, announce_test, deliver_due, forget_old, replay, replay_dead
 from jobs.states import Stage, State
@@ -258,6 +259,10 @@ def test_mail_goes_to_those_who_shall_decide(batch, people, settings):
     assert envelope.rcpt_tos == ["rita@example.com"]
     text = envelope.content.decode()
     assert "multipart/alternative" in text
+    (message,) = [email.message_from_bytes(envelope.content)]
+    bodies = [part.get_payload(decode=True).decode() for part in message.walk() if not part.is_multipart()]
+    noted = f"History head: {Seal.objects.order_by('position')[0]}"
+    assert [noted in body for body in bodies] == [True, True]
     assert f"<{Delivery.objects.get().message_id.hex}@" in text
     assert Delivery.objects.get().state == Delivery.DELIVERED
 
