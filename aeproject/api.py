@@ -18,8 +18,9 @@ from aeproject.api_views import Dashboard, Me, NotThere, ObtainToken, TeamDoor
 from batches.api import AssetDoor, BatchDoor, UploadDoor
 from batches.files_api import FileDoor
 from jobs.errors import Conflict, Invalid, NotAllowed
-from review.api import EventDoor, JobDoor, WarningDoor
+from review.api import JobDoor, WarningDoor
 from review.dead_letters_api import DeadLetterDoor
+from review.events_api import EventDoor
 
 app_name = "api"
 
@@ -43,6 +44,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "uploads/<str:pk>/bad-rows.csv",
         UploadDoor.as_view({"get": "bad_rows"}, pagination_class=None),
         name="upload-bad-rows",
+    ),
+    *(
+        path(
+            f"events/export.{form}",
+            EventDoor.as_view({"get": f"export_{form}"}, pagination_class=None),
+            name=f"event-export-{form}",
+        )
+        for form in ("csv", "jsonl")
     ),
     path("me/", Me.as_view(), name="me"),
     path("dashboard/", Dashboard.as_view(), name="dashboard"),

@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.api import STAGE_NAMES, Door, answers, checked, person, stage_of
-from jobs.api_filters import IdFilter, MomentFilter, SearchFilter, StableOrdering, TextFilter
-from jobs.models import PRIORITIES, Event, Job, JobQuerySet, Membership, StageRun, Warning
+from jobs.api_filters import IdFilter, SearchFilter, StableOrdering, TextFilter
+from jobs.models import PRIORITIES, Job, JobQuerySet, Membership, StageRun, Warning
 from jobs.states import PUBLIC_STATES, Stage
 from review import bodies, decisions
 from review.serializers import (
@@ -151,7 +151,7 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
     @beside("History of a job", EventSerializer)
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
-        return self.page_of(self.get_object().events.select_related("team", "actor", "job"), EventSerializer)
+        return self.page_of(self.get_object().events.select_related("team", "actor", "job", "seal"), EventSerializer)
 
     @beside("Files of a job", AssetSerializer)
     @action(detail=True)
@@ -314,27 +314,3 @@ class WarningDoor(Door[Warning]):
         data = checked(bodies.ResolveSerializer, request)
         decisions.resolve_warning(person(request), warning, resolution=data["resolution"], note=data["note"])
         return Response(self.get_serializer(warning).data)
-
-
-class EventFilters(django_filters.FilterSet):  # type: ignore[misc]
-    team = TextFilter("team__slug", help_text="The team's slug.")
-    verb = TextFilter("verb")
-    job = IdFilter("job")
-    batch = IdFilter("batch")
-    actor = TextFilter("actor__username", help_text="A username.")
-    by_machine = django_filters.BooleanFilter("actor", lookup_expr="isnull", help_text="What no person did.")
-    after = MomentFilter("at", lookup_expr="gte")
-    before = MomentFilter("at", lookup_expr="lt")
-    ordering = StableOrdering(fields=["at", "id"])
-
-
-@extend_schema_view(list=extend_schema(summary="History", responses=answers({200: EventSerializer(many=True)}, 400)))
-class EventDoor(ListModelMixin, Door[Event]):
-    """The whole history of your teams, newest first."""
-
-    queryset = Event.objects.none()
-    serializer_class = EventSerializer
-    filterset_class = EventFilters
-
-    def get_queryset(self) -> QuerySet[Event]:
-        return Event.objects.visible_to(self.request.user).select_related("team", "actor", "job").order_by("-id")

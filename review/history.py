@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from jobs.models import PRIORITY_NAMES, Event, Job, Membership
+from jobs.models import PRIORITY_NAMES, Event, Job, Membership, Seal, Team
 from jobs.states import VERBS
 from jobs.teams import TeamQuerySet
 
 PAGE_SIZE = 50
 MOST_BATCHES = 300
+MOST_HEADS = 50
 MACHINES = "machines"
 
 PAST = {
@@ -100,6 +102,22 @@ class HistoryFilter(forms.Form):
             events = events.filter(at__lt=_midnight(wanted["until"] + timedelta(days=1)))
         return events
 
+    def export_query(self) -> str:
+        """The same filters as the API has them, for the exports."""
+        wanted = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        asked: dict[str, Any] = {name: wanted[name] for name in ("verb", "batch") if name in wanted}
+        if "job" in wanted:
+            asked["job_id"] = wanted["job"]
+        if wanted.get("person") == MACHINES:
+            asked["by_machine"] = "true"
+        elif "person" in wanted:
+            asked["actor"] = dict(self.fields["person"].choices)[wanted["person"]]  # type: ignore[attr-defined]
+        if "since" in wanted:
+            asked["after"] = _midnight(wanted["since"]).isoformat()
+        if "until" in wanted:
+            asked["before"] = _midnight(wanted["until"] + timedelta(days=1)).isoformat()
+        return urlencode(asked)
+
 
 def _midnight(day: Any) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
@@ -109,6 +127,15 @@ def _people(user: User) -> QuerySet[User, tuple[int, str]]:
     """Everybody who shares a team with the person, by name."""
     memberships = Membership.objects.visible_to(user)
     return User.objects.filter(pk__in=memberships.values("user_id")).order_by("username").values_list("pk", "username")
+
+
+def _heads(user: User) -> Any:
+    """Up to where the history of each of the person's teams is sealed."""
+    last = Seal.objects.filter(team=OuterRef("pk")).order_by("-position")
+    teams = Team.objects.visible_to(user).annotate(
+        position=Subquery(last.values("position")[:1]), digest=Subquery(last.values("digest")[:1])
+    )
+    return teams.filter(position__isnull=False).values("pk", "name", "position", "digest")
 
 
 def _batches(user: User) -> list[tuple[Any, str]]:
@@ -130,6 +157,8 @@ def history(request: HttpRequest) -> HttpResponse:
         "page": page,
         "told": [{"event": event, "deed": PAST.get(event.verb, event.verb), "detail": detail(event)} for event in page],
         "filtered": any(request.GET.get(name) for name in form.fields),
+        "heads": _heads(user)[:MOST_HEADS],
+        "export_query": form.export_query(),
     }
     return render(request, "review/history.html", context)
 

@@ -177,8 +177,14 @@ class WarningSerializer(serializers.ModelSerializer[Warning]):
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
-    """A row of the history. One without ``version`` is a remark beside the life of the job."""
+    """A row of the history. One without ``version`` is a remark beside the life of the job.
 
+    ``number``, ``position`` and ``digest`` are those of its seal, and null for the second until it has one.
+    """
+
+    number = serializers.IntegerField(source="seal.number", read_only=True, allow_null=True, default=None)
+    position = serializers.IntegerField(source="seal.position", read_only=True, allow_null=True, default=None)
+    digest = serializers.CharField(source="seal.digest", read_only=True, allow_null=True, default=None)
     team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     job_id = serializers.CharField(source="job.job_id", read_only=True, allow_null=True, default=None)
     actor = Username(slug_field="username", read_only=True, allow_null=True)
@@ -191,7 +197,7 @@ class EventSerializer(serializers.ModelSerializer[Event]):
         model = Event
         fields = (
             "id", "at", "verb", "actor", "team", "batch", "job", "job_id", "version", "from_stage", "from_state",
-            "to_stage", "to_state", "reason", "data",
+            "to_stage", "to_state", "reason", "data", "number", "position", "digest",
         )  # fmt: skip
         read_only_fields = fields
 

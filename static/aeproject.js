@@ -11,7 +11,8 @@
    data-poll          element whose HTMX polling pauses while the page is hidden
    data-tabs          role=tablist: arrow keys walk the tabs; aria-controls names the panels
    data-submit-once   form whose submit buttons are locked after the first submit
-   data-autosubmit    form that is sent when a select in it changes */
+   data-autosubmit    form that is sent when a select in it changes
+   data-copies="id"   button that copies the value of the control with that id */
 (() => {
   const seconds = 1000;
 
@@ -139,6 +140,21 @@
     setTimeout(() => event.target.querySelectorAll("button[type=submit]").forEach((button) => { button.disabled = true; }));
   });
   window.addEventListener("pageshow", () => document.querySelectorAll("[data-submit-once] button[type=submit]").forEach((button) => { button.disabled = false; }));
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copies]");
+    const control = button && document.getElementById(button.dataset.copies);
+    if (!control) return;
+    control.focus();
+    control.select();
+    try {
+      await navigator.clipboard.writeText(control.value);
+      toast("Copied");
+    } catch {
+      // Browsers give the clipboard to secure addresses only: the text is marked, a key does the rest.
+      toast("Your browser does not let us copy: press Ctrl+C.", "error");
+    }
+  });
 
   // Drop zones --------------------------------------------------------------------------------------------------------
   const showFiles = (zone, files) => {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from jobs.history_chain import head
 from jobs.lifecycle import annotate, move
 from jobs.models import Event
 from jobs.states import VERBS, Stage, State
@@ -130,8 +134,56 @@ def test_the_queries_do_not_grow_with_the_events(client, people, batch, jobs):
     client.force_login(people.vera)
     with CaptureQueriesContext(connection) as queries:
         client.get(reverse("admin:history"))
-    # session, person, membership, two for Django's permissions; people, batches, how many, events
-    assert len(queries) <= 9, [query["sql"][:120] for query in queries]
+    # session, person, membership, two for Django's permissions; people, batches, how many, events, heads
+    assert len(queries) <= 10, [query["sql"][:120] for query in queries]
+
+
+def test_the_heads_of_my_teams_are_shown(client, people, batch, blue, red):
+    Event.objects.create(team=red, verb="pause")
+    move(make_job(batch), "start", actor=people.olga)
+    heads = {team.name: str(head(team)) for team in (blue, red)}
+    client.force_login(people.vera)
+    html = client.get(reverse("admin:history")).content.decode()
+    assert heads["Blue"] in html
+    assert heads["Red"] not in html
+    assert "Sealed up to event 1 of Blue" in html
+    client.force_login(people.root)
+    html = client.get(reverse("admin:history")).content.decode()
+    assert heads["Blue"] in html
+    assert heads["Red"] in html
+    client.force_login(people.nobody)
+    assert "Sealed" not in client.get(reverse("admin:history")).content.decode()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"verb": "comment"},
+        {"person": "machines"},
+        {"person": "rita"},
+        {"job": "AA&b=1"},
+        {"since": "2020-05-05", "until": "2020-05-06"},
+        {"since": "2020-05-05", "verb": "comment", "batch": "this"},
+        {"verb": "explode", "since": "yesterday", "job": ""},
+    ],
+)
+def test_an_export_from_the_page_holds_what_the_page_shows(client, people, batch, parameters):
+    named = {"person": {"rita": people.rita.pk}, "batch": {"this": batch.pk}}
+    parameters = {name: named.get(name, {}).get(value, value) for name, value in parameters.items()}
+    for name, actor in (("AAA", None), ("AA&b=1", people.rita)):
+        job = make_job(batch, job_id=name)
+        for day in (4, 5, 6, 7):
+            for hour in (0, 23):
+                at = datetime(2020, 5, day, hour, 59, tzinfo=UTC)
+                Event.objects.create(team=batch.team, batch=batch, job=job, verb="comment", actor=actor, at=at)
+        annotate(job, "assign", actor=actor)
+    client.force_login(people.vera)
+    page = client.get(reverse("admin:history"), parameters)
+    links = re.findall(r'href="(/api/events/export\.[^"]+)"', page.content.decode())
+    assert [link.partition("?")[0] for link in links] == ["/api/events/export.csv", "/api/events/export.jsonl"]
+    lines = client.get(unescape(links[1])).getvalue().decode().splitlines()
+    assert {json.loads(line)["id"] for line in lines} == {entry["event"].pk for entry in page.context["told"]}
 
 
 def test_a_long_history_has_pages(client, people, batch):
