@@ -1,11 +1,15 @@
-"""A batch: the jobs of one sheet. Its state and counts are derived from its jobs."""
+"""A batch: jobs that belong together. Its state and counts are derived from its jobs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models, transaction
+from django.db.models import Max, Q
 from django.utils import timezone
 
+from batches.prefix import FALLBACK, MOST_CHARACTERS
 from batches.rollup import COUNTS, batch_state, count_annotations, state_expression
 from jobs.models import Asset, Team
 from jobs.teams import TeamQuerySet
@@ -15,6 +19,7 @@ class Upload(models.Model):
     """A sheet with its files, between the preview and the commit. ``verdicts`` is what the preview shows."""
 
     TEAM_FIELD = "team"
+    BATCH_FIELD = "batch"
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -33,6 +38,7 @@ class UploadedFile(models.Model):
     """A file sent along with a sheet, under the name by which its rows may call it."""
 
     TEAM_FIELD = "upload__team"
+    BATCH_FIELD = "upload__batch"
 
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="files")
     name = models.CharField(max_length=500)
@@ -58,23 +64,81 @@ class BatchQuerySet(TeamQuerySet["Batch"]):
 
 
 class Batch(models.Model):
+    """Jobs under one name and one directory. ``name`` is the directory's until somebody gives the batch its own.
+
+    The directory is called by prefix, day (in the team's time zone) and number: ``PL_DXB_2025-11-05_batch-1``. Numbers
+    of a prefix and day have no gaps, and a deleted batch keeps its own. ``deleted_at``: the rows stay, for the
+    history; ``TeamQuerySet.visible_to`` shows nobody the batch, nor anything of its jobs.
+    """
+
     TEAM_FIELD = "team"
+    BATCH_FIELD = "pk"
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="batches")
     name = models.CharField(max_length=200)
+    prefix = models.CharField(max_length=MOST_CHARACTERS, default=FALLBACK)
+    day = models.DateField(editable=False)
+    number = models.PositiveIntegerField(editable=False)
+    directory_name = models.CharField(max_length=80, editable=False)
+    description = models.CharField(max_length=500, blank=True)
     source = models.CharField(max_length=20, default="csv")
     upload = models.OneToOneField(Upload, on_delete=models.PROTECT, null=True, blank=True, related_name="batch")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = BatchQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "batches"
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "prefix", "day", "number"], name="one_batch_per_number"),
+            models.UniqueConstraint(fields=["team", "directory_name"], name="one_batch_per_directory"),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(deleted_at__isnull=False), name="batch_deleted")]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.day = timezone.localdate(self.created_at, timezone=self.team.zone)
+            self._take_number(*args, **kwargs)
+        else:
+            super().save(*args, **kwargs)
+
+    def move_to_prefix(self, prefix: str) -> None:
+        """Saves the batch under the next number of another prefix and its day. A name of its own stays."""
+        self.prefix = prefix
+        self._take_number(update_fields=["prefix", "number", "directory_name", "name"])
+
+    def _take_number(self, *args: Any, **kwargs: Any) -> None:
+        """Saves under the number after the last. Whoever loses a race for it finds the next: the constraint decides.
+
+        A number that is being taken in an open transaction is waited for, so that one rolled back leaves no gap.
+        """
+        unnamed = self.name in {"", self.directory_name}
+        alike = Batch.objects.filter(team=self.team, prefix=self.prefix, day=self.day)
+        tried = None
+        while True:
+            self.number = (alike.aggregate(last=Max("number"))["last"] or 0) + 1
+            self.directory_name = f"{self.prefix}_{self.day:%Y-%m-%d}_batch-{self.number}"
+            self.name = self.directory_name if unnamed else self.name
+            try:
+                with transaction.atomic():
+                    super().save(*args, **kwargs)
+            except IntegrityError:
+                if self.number == tried:
+                    raise  # nobody took the number: it is something else that does not fit
+                tried = self.number
+            else:
+                return
+
+    @property
+    def is_renamed(self) -> bool:
+        return self.name != self.directory_name
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,3 +148,24 @@ class Batch(models.Model):
     @property
     def state(self) -> str:
         return batch_state(self.counts)
+
+
+class ExternalId(models.Model):
+    """What a batch is called elsewhere: ``dropbox`` is ``/Clients/PL``, ``monday`` is ``4711``."""
+
+    TEAM_FIELD = "batch__team"
+    BATCH_FIELD = "batch"
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="external_ids")
+    key = models.CharField(max_length=60)
+    value = models.CharField(max_length=500)
+
+    objects = TeamQuerySet["ExternalId"].as_manager()
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [models.UniqueConstraint(fields=["batch", "key"], name="one_external_id_per_key")]
+        indexes = [models.Index(fields=["key", "value"], name="external_id_by_value")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"

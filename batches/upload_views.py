@@ -123,7 +123,7 @@ def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: i
         "rows": [_row(verdicts, verdict) for verdict in found.object_list],
         "only_bad": only_bad,
         "files": upload.files.select_related("asset").order_by("name"),
-        "name": request.POST.get("name") or opening.default_name(upload),
+        "name": request.POST.get("name", ""),
         "error": error,
         "repeat": repeat_of(person(request), upload) if upload.committed_at is None else None,
         "may_commit": Role.OPERATOR in roles_of(person(request), upload.team),

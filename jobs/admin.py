@@ -120,7 +120,7 @@ class MembershipInline(ManagedBySuperusers, admin.TabularInline[Membership, Any]
 
 @admin.register(Team)
 class TeamAdmin(ManagedBySuperusers, TeamModelAdmin):
-    list_display = ("name", "slug", "created_at")
+    list_display = ("name", "slug", "time_zone", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (MembershipInline,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 
@@ -20,18 +21,32 @@ PEOPLE_ROLES = (Role.OPERATOR, Role.REVIEWER, Role.APPROVER, Role.VIEWER)
 
 
 class TeamQuerySet(models.QuerySet[M]):
-    """Rows that belong to a team. The model's ``TEAM_FIELD`` is the look-up that leads to it."""
+    """Rows that belong to a team. The model's ``TEAM_FIELD`` is the look-up that leads to it.
+
+    ``BATCH_FIELD`` leads to the batch that a row is part of; empty for what belongs to none, or tells its history.
+    """
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
-        """The rows of the teams the user belongs to; superusers see all, strangers nothing."""
+        """The rows of the teams the user belongs to; superusers see all teams', strangers nothing.
+
+        Nobody sees what is part of a deleted batch.
+        """
         if not (user.is_authenticated and user.is_active):
             return self.none()
         if getattr(user, "is_superuser", False):
-            return self.all()
+            return self.kept()
         from jobs.models import Membership
 
         teams = Membership.objects.filter(user_id=user.pk).values("team_id")
-        return self.filter(**{f"{self._team_field()}__in": teams})
+        return self.kept().filter(**{f"{self._team_field()}__in": teams})
+
+    def kept(self) -> Self:
+        """Without the rows of deleted batches. A subquery, not a join: what is locked is these rows alone."""
+        path = getattr(self.model, "BATCH_FIELD", "")
+        if not path:
+            return self.all()
+        deleted = apps.get_model("batches", "Batch")._base_manager.filter(deleted_at__isnull=False)
+        return self.exclude(**{f"{path}__in": deleted.values("pk")})
 
     def _team_field(self) -> str:
         field: Any = self.model.TEAM_FIELD  # type: ignore[attr-defined]

@@ -56,6 +56,7 @@ PAST = {
     "warning_accepted": "accepted a warning of",
     "warning_reopened": "reopened a warning of",
     "open_batch": "opened",
+    "amend_batch": "changed",
     "pause": "paused",
     "resume": "resumed",
 }
@@ -203,9 +204,26 @@ def detail(event: Event) -> str:
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
         case "pause" | "resume" if data.get("what"):
             return str(data["what"])
-        case "open_batch":
-            return f"{data.get('jobs', '?')} jobs from {data.get('sheet', '?')}"
+        case "open_batch" | "amend_batch":
+            return _of_batch(event.verb, data)
         case verb if verb in VERBS and data.get("open_warnings"):
             return f"{data['open_warnings']} open warnings"
         case _:
             return ""
+
+
+def _of_batch(verb: str, data: dict[str, Any]) -> str:
+    if verb == "open_batch":
+        return f"{data.get('jobs', '?')} jobs from {data['sheet']}" if data.get("sheet") else ""
+    return ", ".join(f"{name.replace('_', ' ')}: {_turned(change)}" for name, change in data.items())
+
+
+def _turned(change: Any) -> str:
+    was, now = change if isinstance(change, list) and len(change) == 2 else ("?", "?")
+    return f"{_plain(was)} → {_plain(now)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={part}" for key, part in value.items()) or "none"
+    return str(value) or "none"

@@ -14,6 +14,7 @@ class Decision(models.Model):
     """An approval or rejection of a stage. ``shown_sha256`` is the hash of everything that was shown."""
 
     TEAM_FIELD = "job__team"
+    BATCH_FIELD = "job__batch"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="decisions")
     stage = models.PositiveSmallIntegerField(choices=stage_choices)
@@ -36,6 +37,7 @@ class Decision(models.Model):
 
 class Comment(models.Model):
     TEAM_FIELD = "job__team"
+    BATCH_FIELD = "job__batch"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="comments")
     stage = models.PositiveSmallIntegerField(choices=stage_choices)

@@ -204,6 +204,7 @@ def test_superusers_add_people_to_teams(client, people, blue):
     data = {
         "name": "Blue",
         "slug": "blue",
+        "time_zone": "Asia/Dubai",
         "memberships-TOTAL_FORMS": 1,
         "memberships-INITIAL_FORMS": 0,
         "memberships-0-team": blue.pk,

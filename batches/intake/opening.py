@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from batches.intake import csv_source, sent
 from batches.intake.repeats import refuse_repeat
-from batches.intake.table import PRIORITY_WORDS, shown, unprintable
+from batches.intake.table import PRIORITY_WORDS, shown
 from batches.intake.upload import Received, Sent, pick_sheet, received
 from batches.intake.verdicts import Verdict, judge, row_data, taken_ids, verdicts_of
 from batches.models import Batch, Upload, UploadedFile
+from batches.naming import open_batch
 from jobs.errors import Conflict, Invalid
-from jobs.models import PRIORITIES, Asset, Event, Job, SentFile, Team
+from jobs.models import PRIORITIES, Asset, Job, SentFile, Team
 from jobs.store import open_asset, put_asset
 from jobs.teams import require_verb
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from batches.intake.upload import Readable
 
 JOBS_PER_INSERT = 500
-MOST_NAME_CHARACTERS = 200
 
 
 def preview_upload(
@@ -108,12 +108,6 @@ def _assets(upload: Upload) -> dict[str, Asset]:
     return {file.name: file.asset for file in upload.files.select_related("asset")}
 
 
-def default_name(upload: Upload) -> str:
-    """The sheet's name without its ending, and the day."""
-    stem = PurePosixPath(upload.sheet.name).stem.replace("_", " ").strip() or "Batch"
-    return f"{stem[:180]} {timezone.localtime(upload.created_at):%Y-%m-%d}"
-
-
 def commit_all(user: User, upload: Upload, *, name: str = "", again: bool = False) -> Batch:
     """Opens a batch of every row. Raises Invalid when a row is bad, Conflict when it is not (or no longer) possible,
     Repeated when the person made a batch of the same sheet lately and did not say ``again``."""
@@ -135,7 +129,6 @@ def commit_good_rows(user: User, upload: Upload, *, name: str = "", again: bool 
 
 
 def _commit(user: User, upload: Upload, name: str, again: bool) -> Batch:
-    name = _batch_name(upload, name)
     good = [verdict for verdict in verdicts_of(upload.verdicts) if verdict.good]
     if not good:
         raise Invalid("No row is without errors: there is nothing to commit.", field="rows")
@@ -145,17 +138,10 @@ def _commit(user: User, upload: Upload, name: str, again: bool) -> Batch:
             Team.objects.select_for_update(no_key=True).get(pk=upload.team_id)
             if not again:
                 refuse_repeat(user, upload)
-            batch = _open_batch(user, upload, name)
+            batch = _open_batch(user, upload, name, good)
             jobs = _jobs(batch, upload, good)
             _refuse_taken(upload.team, jobs)
             Job.objects.bulk_create(jobs, batch_size=JOBS_PER_INSERT)
-            Event.objects.create(
-                team=upload.team,
-                batch=batch,
-                verb="open_batch",
-                actor=user,
-                data={"jobs": len(jobs), "left_out": upload.verdicts["bad"], "sheet": upload.sheet.name},
-            )
     except IntegrityError:
         raise Conflict(
             "A job of this sheet was opened by somebody else in this moment. Check the rows again."
@@ -163,21 +149,25 @@ def _commit(user: User, upload: Upload, name: str, again: bool) -> Batch:
     return batch
 
 
-def _batch_name(upload: Upload, name: str) -> str:
-    name = " ".join(name.split()) or default_name(upload)
-    if len(name) > MOST_NAME_CHARACTERS:
-        raise Invalid(f"The name has {len(name)} characters; at most {MOST_NAME_CHARACTERS} are allowed.", field="name")
-    if unprintable(name):
-        raise Invalid("The name holds a character that cannot be shown.", field="name")
-    return name
-
-
-def _open_batch(user: User, upload: Upload, name: str) -> Batch:
+def _open_batch(user: User, upload: Upload, name: str, good: list[Verdict]) -> Batch:
     now = timezone.now()
     if not Upload.objects.filter(pk=upload.pk, committed_at=None).update(committed_at=now):
         raise Conflict("This upload was committed already, or discarded.", state="committed")
     upload.committed_at = now
-    return Batch.objects.create(team=upload.team, name=name, upload=upload, created_by=user)
+    cells = [_cells(upload, verdict) for verdict in good]
+    return open_batch(
+        user,
+        upload.team,
+        name=name,
+        designs=[row["psd_path"] for row in cells],
+        clients=[row.get("client_name", "") for row in cells],
+        upload=upload,
+        data={"jobs": len(good), "left_out": upload.verdicts["bad"], "sheet": upload.sheet.name},
+    )
+
+
+def _cells(upload: Upload, verdict: Verdict) -> dict[str, Any]:
+    return dict(zip(upload.verdicts["names"], verdict.values, strict=True))
 
 
 def _refuse_taken(team: Team, jobs: list[Job]) -> None:
@@ -191,10 +181,9 @@ def _refuse_taken(team: Team, jobs: list[Job]) -> None:
 
 def _jobs(batch: Batch, upload: Upload, verdicts: list[Verdict]) -> list[Job]:
     assets = _assets(upload)
-    names: list[str] = upload.verdicts["names"]
     jobs = []
     for verdict in verdicts:
-        cells: dict[str, Any] = dict(zip(names, verdict.values, strict=True))
+        cells = _cells(upload, verdict)
         jobs.append(
             Job(
                 team=batch.team,

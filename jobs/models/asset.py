@@ -17,6 +17,7 @@ class Asset(models.Model):
     """
 
     TEAM_FIELD = "team"
+    BATCH_FIELD = "job__batch"
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="assets")
     job = models.ForeignKey("jobs.Job", on_delete=models.CASCADE, null=True, blank=True, related_name="assets")

@@ -17,6 +17,7 @@ class Deployment(models.Model):
     """
 
     TEAM_FIELD = "run__job__team"
+    BATCH_FIELD = "run__batch"
     PLANNED, KEPT, DROPPED, CLEARED, GONE = "planned", "kept", "dropped", "cleared", "gone"
     STATES = (PLANNED, KEPT, DROPPED, CLEARED, GONE)
 

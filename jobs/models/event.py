@@ -19,6 +19,7 @@ class Event(models.Model):
     """The history, append-only. A row with ``version`` is a move of the job; one without is a remark beside it."""
 
     TEAM_FIELD = "team"
+    BATCH_FIELD = ""  # history outlives what it tells of
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="events")
     batch = models.ForeignKey("batches.Batch", on_delete=models.PROTECT, null=True, related_name="events")

@@ -37,6 +37,7 @@ class Job(models.Model):
     """
 
     TEAM_FIELD = "team"
+    BATCH_FIELD = "batch"
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="jobs")
     batch = models.ForeignKey("batches.Batch", on_delete=models.PROTECT, related_name="jobs")

@@ -15,6 +15,7 @@ class Match(models.Model):
     """A PSD layer put into a slot, or the decision that the slot keeps its own content (``layer_id`` None)."""
 
     TEAM_FIELD = "job__team"
+    BATCH_FIELD = "job__batch"
     AUTO, HUMAN = "auto", "human"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="matches")

@@ -114,6 +114,7 @@ class Delivery(models.Model):
     """
 
     TEAM_FIELD = "team"
+    BATCH_FIELD = ""  # what was told outside is history too
     WEBHOOK, EMAIL = "webhook", "email"
     CHANNELS = (WEBHOOK, EMAIL)
     WAITING, DELIVERED, DEAD = "waiting", "delivered", "dead"

@@ -14,6 +14,7 @@ class PageWait(models.Model):
     """Somebody opened a job's page while machines still worked on it. Nobody should: each row is a fault of ours."""
 
     TEAM_FIELD = "job__team"
+    BATCH_FIELD = "job__batch"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="page_waits")
     stage = models.PositiveSmallIntegerField(choices=stage_choices)

@@ -20,6 +20,7 @@ class StageRun(models.Model):
     """The preparation of one stage from one set of inputs. ``token`` fences: only its holder may finish the run."""
 
     TEAM_FIELD = "job__team"
+    BATCH_FIELD = "batch"
     QUEUED, RUNNING, DONE, FAILED, DROPPED = "queued", "running", "done", "failed", "dropped"
     STATES = (QUEUED, RUNNING, DONE, FAILED, DROPPED)
 
@@ -100,6 +101,7 @@ class Attempt(models.Model):
     """One try of a stage run by one worker, with its outcome."""
 
     TEAM_FIELD = "run__job__team"
+    BATCH_FIELD = "run__batch"
 
     run = models.ForeignKey(StageRun, on_delete=models.CASCADE, related_name="tries")
     number = models.PositiveSmallIntegerField()

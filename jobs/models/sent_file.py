@@ -20,6 +20,7 @@ class SentFile(models.Model):
     """
 
     TEAM_FIELD = "team"
+    BATCH_FIELD = "asset__job__batch"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="sent_files")

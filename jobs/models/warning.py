@@ -15,6 +15,7 @@ class Warning(models.Model):
     """A finding on a job. ``kind`` tells a finding about the files from a note on what was approximated."""
 
     TEAM_FIELD = "job__team"
+    BATCH_FIELD = "job__batch"
     FINDING, FIDELITY = "finding", "fidelity"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="warnings")

@@ -194,9 +194,10 @@ def test_a_batch_name_that_cannot_be_shown_is_refused(people, blue, name):
     assert error.value.field == "name"
 
 
-def test_the_name_of_a_batch_is_the_sheets_with_the_day(people, blue):
+def test_a_batch_without_a_name_is_called_by_its_directory(people, blue):
     upload = preview(people.olga, blue, *good_rows(1), name="spring_launch.csv")
-    assert opening.commit_all(people.olga, upload).name == f"spring launch {upload.created_at:%Y-%m-%d}"
+    batch = opening.commit_all(people.olga, upload)
+    assert batch.name == batch.directory_name == f"BATCH_{batch.created_at:%Y-%m-%d}_batch-1"
 
 
 def test_a_sheet_over_the_limit_is_refused_and_nothing_is_kept(people, blue, settings):
@@ -232,5 +233,5 @@ def test_a_thousand_rows_that_share_a_template_look_at_it_once(
         upload = preview(people.olga, blue, *rows, files=[])
     assert upload.verdicts["good"] == 1000
     assert len(looks) == 3
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(44):
         assert opening.commit_all(people.olga, upload).jobs.count() == 1000

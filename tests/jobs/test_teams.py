@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
+from django.utils.timezone import now
 
 from jobs.errors import NotAllowed
-from jobs.models import Job, Membership
+from jobs.models import Asset, Attempt, Event, Job, Membership, StageRun, Warning
 from jobs.states import VERBS, Role
 from jobs.teams import TeamQuerySet, require_verb, roles_of
 
@@ -57,3 +59,46 @@ def test_a_verb_takes_its_role_in_the_jobs_team(name, verb, people, blue):
     else:
         with pytest.raises(NotAllowed, match="Blue"):
             require_verb(getattr(people, name), blue, verb)
+
+
+def _leads_to_a_batch(model, seen=()):
+    return model._meta.label == "batches.Batch" or any(
+        field.is_relation and field.many_to_one and field.related_model not in seen and field.related_model in OURS
+        and _leads_to_a_batch(field.related_model, (*seen, model))
+        for field in model._meta.get_fields()
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("model", [m for m in OURS if _leads_to_a_batch(m)], ids=lambda model: model.__name__)
+def test_what_leads_to_a_batch_says_how(model):
+    """Also a model that is new: what is part of a deleted batch must not be seen. History says that it stays."""
+    assert "BATCH_FIELD" in vars(model)
+    assert bool(model.BATCH_FIELD) == (model.__name__ not in {"Event", "Delivery"})
+
+
+@pytest.mark.parametrize("name", ["olga", "root"])
+def test_nobody_sees_what_is_part_of_a_deleted_batch(name, job, people):
+    user = getattr(people, name)
+    run = StageRun.objects.create(job=job, stage=1, input_hash="x")
+    rows = [job, job.batch, run, Warning.objects.create(job=job, stage=1, code="c", severity="info", message="m")]
+    rows.append(Attempt.objects.create(run=run, number=1, worker="w"))
+    rows.append(Asset.objects.create(team=job.team, job=job, name="a", size_bytes=1, kind="poster"))
+    told = Event.objects.create(team=job.team, batch=job.batch, job=job, verb="start")
+    for row in rows:
+        assert type(row).objects.visible_to(user).filter(pk=row.pk).exists()
+    type(job.batch).objects.filter(pk=job.batch_id).update(deleted_at=now())
+    for row in rows:
+        assert not type(row).objects.visible_to(user).filter(pk=row.pk).exists()
+    assert told in Event.objects.visible_to(user)
+
+
+def test_files_of_no_job_stay_visible(people, blue):
+    asset = Asset.objects.create(team=blue, name="a", size_bytes=1, kind="sheet")
+    assert list(Asset.objects.visible_to(people.olga)) == [asset]
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "", "Europe", "../etc/passwd", "UTC\0"])
+def test_a_time_zone_is_one_of_the_worlds(blue, name):
+    blue.time_zone = name
+    with pytest.raises(ValidationError):
+        blue.full_clean()
