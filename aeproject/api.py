@@ -14,9 +14,12 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from aeproject.api_views import Dashboard, Me, NotThere, ObtainToken, TeamDoor
+import aeproject.schema  # noqa: F401 - registers what it knows
+from aeproject.api_views import Dashboard, Me, NotThere, TeamDoor
+from aeproject.tokens_api import ObtainToken, TokenDoor
 from batches.api import AssetDoor, BatchDoor, UploadDoor
 from batches.files_api import FileDoor
+from jobs.api_access import HasScope
 from jobs.errors import Conflict, Invalid, NotAllowed
 from review.api import JobDoor, WarningDoor
 from review.dead_letters_api import DeadLetterDoor
@@ -34,9 +37,10 @@ router.register("warnings", WarningDoor, basename="warning")
 router.register("events", EventDoor, basename="event")
 router.register("assets", AssetDoor, basename="asset")
 router.register("teams", TeamDoor, basename="team")
+router.register("tokens", TokenDoor, basename="token")
 
 schema = extend_schema(exclude=True)(SpectacularAPIView)
-members: dict[str, Any] = {"permission_classes": [IsAuthenticated]}
+members: dict[str, Any] = {"permission_classes": [IsAuthenticated, HasScope]}
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
@@ -55,7 +59,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("me/", Me.as_view(), name="me"),
     path("dashboard/", Dashboard.as_view(), name="dashboard"),
-    path("token/", ObtainToken.as_view(), name="token"),
+    path("token/", ObtainToken.as_view(), name="obtain-token"),
     path("schema/", schema.as_view(**members), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **members), name="docs"),
     re_path("", NotThere.as_view(), name="nothing"),

@@ -1,24 +1,19 @@
-"""The parts of the API that look across both front doors, and the way in."""
+"""The parts of the API that look across both front doors."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
 from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.authtoken.serializers import AuthTokenSerializer
-from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
 
 from batches.models import Batch
 from batches.rollup import BATCH_STATES, state_expression
@@ -35,10 +30,12 @@ from jobs.api import (
     checked,
     person,
 )
+from jobs.api_access import ANY_SCOPE
 from jobs.idempotency import Idempotent
 from jobs.models import Job, StageRun, Team
 from jobs.states import PUBLIC_STATES, Stage, State, public_state
 from jobs.teams import PEOPLE_ROLES
+from jobs.tokens import Scope
 from review.serializers import RunningSerializer
 from review.waiting import roles_by_team, waiting_for
 
@@ -52,6 +49,7 @@ class Address(Idempotent):
     renderer_classes = [JSONRenderer]
     content_negotiation_class = OneAnswer
     metadata_class = None
+    scopes: ClassVar[tuple[Scope, ...]] = ()
 
 
 class TeamSerializer(serializers.ModelSerializer[Team]):
@@ -86,7 +84,7 @@ class TeamDoor(Door[Team]):
         request=PauseSerializer,
         responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
     )
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def pause(self, request: Request, pk: str) -> Response:
         """No work of the team is begun until it is resumed; what runs already is finished."""
         reason = checked(PauseSerializer, request)["reason"]
@@ -98,7 +96,7 @@ class TeamDoor(Door[Team]):
         request=None,
         responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404),
     )
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def resume(self, request: Request, pk: str) -> Response:
         pauses.resume(person(request), pauses.of_team(self.get_object()))
         return Response({"paused": False})
@@ -185,55 +183,11 @@ def _stages(user: User) -> list[dict[str, Any]]:
     ]
 
 
-# The way in -----------------------------------------------------------------------------------------------------------
-class TokenByAddress(SimpleRateThrottle):
-    """So many attempts from one address."""
-
-    scope = "token_address"
-    rate = "60/min"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
-
-
-class TokenByAccount(SimpleRateThrottle):
-    """So many attempts at one account, wherever they come from: addresses are easy to change."""
-
-    scope = "token_account"
-    rate = "10/min"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        name = request.data.get("username") if isinstance(request.data, dict) else None
-        if not isinstance(name, str):
-            return None
-        ident = hashlib.sha256(name.casefold().encode("utf-8", "replace")).hexdigest()
-        return self.cache_format % {"scope": self.scope, "ident": ident}
-
-
-class TokenSerializer(serializers.Serializer[Any]):
-    token = serializers.CharField()
-
-
-class ObtainToken(ObtainAuthToken):
-    parser_classes = [DecisionParser]
-    content_negotiation_class = OneAnswer
-    authentication_classes = []
-    throttle_classes = [TokenByAddress, TokenByAccount]
-    metadata_class = None
-
-    @extend_schema(
-        summary="A token for a username and a password",
-        request=AuthTokenSerializer,
-        responses={code: answer for code, answer in answers({200: TokenSerializer}, 400).items() if code != 401},
-    )
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Send it as ``Authorization: Token ...`` with every other request."""
-        return super().post(request, *args, **kwargs)
-
-
 @extend_schema(exclude=True)
 class NotThere(Address):
     """Every other address below ``/api/``, so that a wrong one is answered in JSON."""
+
+    scopes = reading_scopes = ANY_SCOPE
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

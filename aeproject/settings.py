@@ -157,7 +157,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_filters",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "aeproject.apps.AeprojectConfig",
@@ -198,13 +197,16 @@ TEMPLATES = [
     }
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in (
+            "UserAttributeSimilarityValidator",
+            "MinimumLengthValidator",
+            "CommonPasswordValidator",
+            "NumericPasswordValidator",
+        )
+    ),
+    {"NAME": "jobs.tokens.TokensEndWithThePassword"},
 ]
 
 # Database: SQLite that survives many processes (docs/decisions/0002), or DATABASE_URL ---------------------------------
@@ -351,12 +353,17 @@ NOTICE_DAYS = _int("NOTICE_DAYS", 30, least=1)
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 
 # API ------------------------------------------------------------------------------------------------------------------
+TOKEN_MAX_DAYS = _int("TOKEN_MAX_DAYS", 365, least=1)
+TOKEN_DAYS = min(_int("TOKEN_DAYS", 90, least=1), TOKEN_MAX_DAYS)
+# How many proxies of ours a request comes through: so many addresses at the end of X-Forwarded-For are true.
+PROXIES = _int("PROXIES", 0)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "jobs.api_access.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "jobs.api_access.HasScope"],
+    "NUM_PROXIES": PROXIES,
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
         "rest_framework.filters.OrderingFilter",

@@ -42,6 +42,7 @@ from jobs import pauses
 from jobs.api import PROBLEMS, Door, PausedSerializer, PauseSerializer, answers, checked, person, record_id
 from jobs.api_filters import MomentFilter, StableOrdering, TextFilter
 from jobs.models import Asset, Job, Team
+from jobs.tokens import Scope
 
 CSV = {(200, "text/csv"): OpenApiTypes.STR}
 BATCH_CONFLICT = {409: OpenApiResponse(BatchConflictSerializer, description="No job is waiting for its start.")}
@@ -61,6 +62,7 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
 
     queryset = Upload.objects.none()
     serializer_class = UploadSerializer
+    scopes = (Scope.SUBMIT,)
 
     def get_queryset(self) -> QuerySet[Upload]:
         uploads = Upload.objects.visible_to(self.request.user)
@@ -181,6 +183,7 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
     queryset = Batch.objects.none()
     serializer_class = BatchSerializer
     filterset_class = BatchFilters
+    scopes = (Scope.SUBMIT,)
 
     def get_queryset(self) -> BatchQuerySet:
         batches: BatchQuerySet = Batch.objects.visible_to(self.request.user)

@@ -40,6 +40,7 @@ from jobs.limits import TooMany, count_file_request
 from jobs.models import SentFile, Team
 from jobs.states import Role
 from jobs.teams import roles_of
+from jobs.tokens import Scope
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,checksum,termination,expiration"
@@ -157,6 +158,9 @@ class FileDoor(ListModelMixin, RetrieveModelMixin, Door[SentFile]):
     queryset = SentFile.objects.none()
     serializer_class = SentFileSerializer
     throttle_classes = [FileLimit]
+    scopes = (Scope.SUBMIT,)
+    # Whoever sends a file in pieces asks how far it is.
+    reading_scopes = (Scope.READ, Scope.SUBMIT)
     # PATCH says by its offset what it is about, and its body is not to be held in memory to compare it.
     idempotent_methods = frozenset({"POST", "DELETE"})
 

@@ -27,6 +27,7 @@ from rest_framework.viewsets import GenericViewSet
 from jobs.idempotency import Idempotent
 from jobs.models import PRIORITIES
 from jobs.states import PUBLIC_STATES, Stage
+from jobs.tokens import Scope
 
 M = TypeVar("M", bound=models.Model)
 MOST_ID = 2**63 - 1
@@ -93,6 +94,7 @@ class Door(Idempotent, GenericViewSet[M]):
     content_negotiation_class = OneAnswer
     pagination_class = Pages
     metadata_class = None
+    scopes: ClassVar[tuple[Scope, ...]] = ()
 
     def get_object(self) -> M:
         """The record of the address; the filters of lists have no say here."""

@@ -75,7 +75,7 @@ class Idempotent(APIView):
         if self._held is not None:
             if isinstance(response, Response):
                 response.render()
-            keep(self._held, response, secret=self.shows_secrets)
+            keep(self._held, response, secret=self.shows_secrets and response.status_code < 400)
         return response
 
 

@@ -69,6 +69,11 @@ def roles_of(user: User, team: Team) -> frozenset[Role]:
     return frozenset(Role(role) for role in team.memberships.filter(user=user).values_list("role", flat=True))
 
 
+def is_lead(user: User) -> bool:
+    """True for superusers and for people with the permission ``lead_job``."""
+    return user.is_active and user.has_perm("jobs.lead_job")
+
+
 def operated_teams(user: User) -> frozenset[int]:
     """The keys of the teams in which a person is an operator, in one query. A superuser is one in every team."""
     from jobs.models import Membership, Team

@@ -22,6 +22,7 @@ from jobs.compiled import Rows, given
 from jobs.errors import Conflict, NotAllowed
 from jobs.models import StageBlock, Worker
 from jobs.states import QUEUES, Queue, Stage
+from jobs.teams import is_lead
 from rendering.fonts import FontLibrary
 
 NAME_VARIABLE = "WORKER_RECORD"
@@ -132,10 +133,6 @@ def present() -> QuerySet[Any]:
 
 
 # What leads do --------------------------------------------------------------------------------------------------------
-def is_lead(user: User) -> bool:
-    return user.is_active and user.has_perm("jobs.lead_job")
-
-
 def set_state(user: User, worker: Worker, state: str, *, reason: str = "") -> None:
     """Drains, blocks or readmits a machine. Draining ends with its next start, a block with ``active`` alone.
 

@@ -20,6 +20,7 @@ from jobs.api import STAGE_NAMES, Door, answers, checked, person, stage_of
 from jobs.api_filters import IdFilter, SearchFilter, StableOrdering, TextFilter
 from jobs.models import PRIORITIES, Job, JobQuerySet, Membership, StageRun, Warning
 from jobs.states import PUBLIC_STATES, Stage
+from jobs.tokens import Scope
 from review import bodies, decisions
 from review.serializers import (
     AssetSerializer,
@@ -190,7 +191,7 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
 
     # Verbs ------------------------------------------------------------------------------------------------------------
     @verb("Approve what the job's stage shows", bodies.ApproveSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.REVIEW,))
     def approve(self, request: Request, pk: str) -> Response:
         """``approve_matches``, ``approve_preview`` or ``force_approve``, by the stage."""
         job = self.get_object()
@@ -199,37 +200,37 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         return Response(self.fresh())
 
     @verb("Reject, back to an earlier stage", bodies.RejectSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.REVIEW,))
     def reject(self, request: Request, pk: str) -> Response:
         return self._decide(request, "reject", bodies.RejectSerializer)
 
     @verb("Start a job", bodies.MoveSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def start(self, request: Request, pk: str) -> Response:
         return self._decide(request, "start", bodies.MoveSerializer)
 
     @verb("Retry a failed or cancelled job", bodies.MoveSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def retry(self, request: Request, pk: str) -> Response:
         return self._decide(request, "retry", bodies.MoveSerializer)
 
     @verb("Cancel a job", bodies.MoveSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT, Scope.REVIEW))
     def cancel(self, request: Request, pk: str) -> Response:
         return self._decide(request, "cancel", bodies.MoveSerializer)
 
     @verb("Put a job on hold", bodies.MoveSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def hold(self, request: Request, pk: str) -> Response:
         return self._decide(request, "hold", bodies.MoveSerializer)
 
     @verb("Release a held job", bodies.MoveSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def release(self, request: Request, pk: str) -> Response:
         return self._decide(request, "release", bodies.MoveSerializer)
 
     @verb("Process again from an earlier stage", bodies.RequeueSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def requeue(self, request: Request, pk: str) -> Response:
         return self._decide(request, "requeue", bodies.RequeueSerializer)
 
@@ -247,21 +248,21 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         return Response(self.fresh())
 
     @verb("Change a match", bodies.AmendSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.REVIEW,))
     def amend(self, request: Request, pk: str) -> Response:
         """A layer that fills another slot changes places with what was here."""
         decisions.amend(person(request), self.get_object(), **checked(bodies.AmendSerializer, request))
         return Response(self.fresh())
 
     @verb("Choose the render comp", bodies.ChooseCompSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.REVIEW,))
     def choose_comp(self, request: Request, pk: str) -> Response:
         """Slots and matches are found anew."""
         decisions.choose_comp(person(request), self.get_object(), **checked(bodies.ChooseCompSerializer, request))
         return Response(self.fresh())
 
     @verb("Ask a person to look after the job", bodies.AssignSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT, Scope.REVIEW))
     def assign(self, request: Request, pk: str) -> Response:
         job = self.get_object()
         name = checked(bodies.AssignSerializer, request)["assignee"]
@@ -269,7 +270,7 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         return Response(self.fresh())
 
     @verb("Comment on a job", bodies.NewCommentSerializer, {201: CommentSerializer})
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT, Scope.REVIEW))
     def comment(self, request: Request, pk: str) -> Response:
         remark = decisions.comment(
             person(request), self.get_object(), text=checked(bodies.NewCommentSerializer, request)["text"]
@@ -277,7 +278,7 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         return Response(CommentSerializer(remark).data, status=201)
 
     @verb("Change the priority", bodies.NewPrioritySerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def priority(self, request: Request, pk: str) -> Response:
         """Also of work that is queued already."""
         decisions.set_priority(
@@ -308,7 +309,7 @@ class WarningDoor(Door[Warning]):
         request=bodies.ResolveSerializer,
         responses=answers({200: WarningSerializer}, 400, 403, 404, 413),
     )
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT, Scope.REVIEW))
     def resolve(self, request: Request, pk: str) -> Response:
         warning = self.get_object()
         data = checked(bodies.ResolveSerializer, request)

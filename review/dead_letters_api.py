@@ -15,6 +15,7 @@ from jobs import deadletters
 from jobs.api import PROBLEMS, Door, NamedChoice, StageField, answers, checked, person
 from jobs.models import StageRun
 from jobs.teams import require_verb
+from jobs.tokens import Scope
 
 THIS, CAUSE, ALL = "this", "cause", "all"
 
@@ -69,7 +70,7 @@ class DeadLetterDoor(Door[StageRun]):
         request=RetryLettersSerializer,
         responses=answers({200: RetriedSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
     )
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
     def retry(self, request: Request, pk: str) -> Response:
         user, letter = person(request), self.get_object()
         which = checked(RetryLettersSerializer, request)["which"]

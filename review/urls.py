@@ -8,7 +8,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import charts, dashboard, dead_letters, deliveries, history, my_queue, workers
+from review import charts, dashboard, dead_letters, deliveries, history, my_queue, tokens, workers
 from review.views import job, matching, verbs
 
 
@@ -35,6 +35,16 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("workers/changes/", site.admin_view(workers.changes), name="workers_changes"),
         path("workers/<int:pk>/<slug:state>/", site.admin_view(workers.set_state), name="worker_state"),
         path("workers/blocks/<int:pk>/lift/", site.admin_view(workers.lift), name="worker_lift"),
+        path("tokens/", site.admin_view(tokens.page), name="tokens"),
+        path("tokens/make/", site.admin_view(tokens.make), name="token_make"),
+        path("tokens/<int:pk>/revoke/", site.admin_view(tokens.revoke), name="token_revoke"),
+        path("tokens/integrations/add/", site.admin_view(tokens.add_integration), name="integration_add"),
+        path("tokens/integrations/<int:pk>/token/", site.admin_view(tokens.add_token), name="integration_token"),
+        path(
+            "tokens/integrations/<int:pk>/remove/",
+            site.admin_view(tokens.remove_integration),
+            name="integration_remove",
+        ),
         *_job_pages(site),
     ]
 

@@ -19,6 +19,7 @@ from jobs import workers as register
 from jobs.errors import Conflict, NotAllowed
 from jobs.models import StageBlock, Worker
 from jobs.status import read_depths, running_now
+from jobs.teams import is_lead
 
 DONE_WORDS = {Worker.ACTIVE: "works again", Worker.DRAINING: "is drained", Worker.BLOCKED: "is blocked"}
 MOST_RUNNING = 100
@@ -86,7 +87,7 @@ def _show(request: HttpRequest, *, conflict: str = "", status: int = 200) -> Htt
         "part": _part(request),
         "rows": rows,
         "blocks": register.blocks(),
-        "is_lead": register.is_lead(_person(request)),
+        "is_lead": is_lead(_person(request)),
         "conflict": conflict,
     }
     return render(request, "review/workers.html", context, status=status)

@@ -24,12 +24,14 @@ from jobs.models.scheduling import Pause, Turn
 from jobs.models.seal import Seal, Unsealed
 from jobs.models.sent_file import SentFile
 from jobs.models.team import Membership, Team
+from jobs.models.token import AccessToken, Integration
 from jobs.models.warning import Warning
 from jobs.models.worker import StageBlock, Worker
 
 __all__ = [
     "PRIORITIES",
     "PRIORITY_NAMES",
+    "AccessToken",
     "Asset",
     "Attempt",
     "Delivery",
@@ -37,6 +39,7 @@ __all__ = [
     "Errand",
     "Event",
     "IdempotentRequest",
+    "Integration",
     "Job",
     "JobQuerySet",
     "MailSwitch",

@@ -86,7 +86,7 @@ def test_without_credentials_it_is_401_and_tells_how(api, rung):
     name, job, _, body, _ = rung
     response = api().post(address(name, job), body)
     assert response.status_code == 401
-    assert response["WWW-Authenticate"] == "Token"
+    assert response["WWW-Authenticate"] == "Bearer"
     assert response["Content-Type"] == "application/json"
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from aeproject.api_views import TokenByAccount
-from tests.people import PASSWORD
+from jobs.tokens import issue
 
 pytestmark = pytest.mark.django_db
 APPROVE = "/api/jobs/{}/approve/"
@@ -80,64 +78,8 @@ def test_a_session_needs_the_csrf_token_and_a_token_does_not(people, waiting):
     browser.force_login(people.rita)
     assert browser.post(APPROVE.format(waiting.pk), {"version": 0}).status_code == 403
     script = APIClient(enforce_csrf_checks=True)
-    script.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=people.rita).key}")
+    script.credentials(HTTP_AUTHORIZATION=f"Bearer {issue(people.rita, name='test')[1]}")
     assert script.post(APPROVE.format(waiting.pk), {"version": 0}).status_code == 200
-
-
-# Tokens ---------------------------------------------------------------------------------------------------------------
-def ask(name="rita", password=PASSWORD):
-    return APIClient().post("/api/token/", {"username": name, "password": password})
-
-
-def test_a_token_is_got_for_a_password_and_opens_the_api(people):
-    token = ask().json()["token"]
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
-    assert client.get("/api/me/").json()["username"] == "rita"
-    assert ask().json()["token"] == token
-
-
-def test_a_wrong_password_is_400_and_does_not_tell_whether_the_account_exists(people):
-    wrong, unknown = ask(password="wrong"), ask(name="no-such-person")
-    assert wrong.status_code == unknown.status_code == 400
-    assert wrong.json() == unknown.json()
-    assert list(APIClient().post("/api/token/", {}).json()) == ["username", "password"]
-    assert APIClient().get("/api/token/").status_code == 405
-
-
-@pytest.mark.parametrize(
-    "body", [[], "x", 7, {"username": ["rita"], "password": {}}, {"username": "a\0", "password": "x"}]
-)
-def test_credentials_that_are_none_are_400(people, body):
-    assert APIClient().post("/api/token/", body, format="json").status_code == 400
-
-
-@pytest.mark.parametrize("header", ["Token", "Token x", "Token a b", "Token \xff", "Bearer x", "Basic x"])
-def test_credentials_that_are_wrong_are_401(people, header):
-    response = APIClient().get("/api/me/", headers={"Authorization": header})
-    assert response.status_code == 401
-    assert response["WWW-Authenticate"] == "Token"
-
-
-def test_the_token_of_a_person_who_was_deactivated_is_401(people):
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=people.rita).key}")
-    assert client.get("/api/me/").status_code == 200
-    people.rita.is_active = False
-    people.rita.save()
-    assert client.get("/api/me/").status_code == 401
-
-
-def test_guessing_a_password_is_429_from_whatever_address(people, monkeypatch):
-    monkeypatch.setattr(TokenByAccount, "rate", "3/min")
-    for number in range(3):
-        assert APIClient(REMOTE_ADDR=f"10.0.0.{number}").post(
-            "/api/token/", {"username": "rita", "password": "x"}
-        ).status_code == 400  # fmt: skip
-    response = APIClient(REMOTE_ADDR="10.0.0.9").post("/api/token/", {"username": "RITA", "password": PASSWORD})
-    assert response.status_code == 429
-    assert 0 < int(response["Retry-After"]) <= 60
-    assert ask(name="adam").status_code == 200
 
 
 # Throttles ------------------------------------------------------------------------------------------------------------

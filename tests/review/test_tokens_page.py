@@ -1,0 +1,126 @@
+"""review.tokens: the page of API tokens."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from jobs import tokens
+from jobs.models import AccessToken, Integration
+from jobs.states import Role
+from jobs.tokens import Scope, issue
+from tests.jobs.test_tokens import make_lead
+
+pytestmark = pytest.mark.django_db
+PAGE = "admin:tokens"
+OWN = {"own-name": "Nightly <sync>", "own-scopes": ["read", "submit"], "own-days": "7"}
+MACHINE = {
+    "machine-name": "Shop", "machine-roles": ["operator"], "machine-scopes": ["submit"], "machine-days": "30",
+}  # fmt: skip
+
+
+def secret_in(response):
+    return re.search(r'value="(aep_[\w-]{43})"', response.content.decode()).group(1)
+
+
+def me(secret):
+    return APIClient().get("/api/me/", headers={"Authorization": f"Bearer {secret}"})
+
+
+def test_a_token_is_made_and_its_secret_shown_once(client, people):
+    client.force_login(people.rita)
+    made = client.post(reverse("admin:token_make"), OWN)
+    assert made.status_code == 200
+    assert "no-store" in made["Cache-Control"]
+    secret = secret_in(made)
+    assert me(secret).json()["username"] == "rita"
+    token = AccessToken.objects.get()
+    assert (token.scopes, token.created_by) == (["read", "submit"], people.rita)
+    html = client.get(reverse(PAGE)).content.decode()
+    assert secret not in html
+    assert token.prefix in html
+    assert "Nightly &lt;sync&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"own-scopes": []}, "Choose at least one"), ({"own-name": " "}, "required"), ({"own-days": "9999"}, "valid"),
+     ({"own-scopes": ["all"]}, "valid")],
+)  # fmt: skip
+def test_what_is_wrong_is_said_and_the_rest_kept(client, people, wrong, words):
+    client.force_login(people.rita)
+    response = client.post(reverse("admin:token_make"), {**OWN, **wrong})
+    assert response.status_code == 422
+    assert words in response.content.decode()
+    assert not AccessToken.objects.exists()
+
+
+def test_a_token_is_revoked_once(client, people):
+    token, secret = issue(people.rita, name="a")
+    client.force_login(people.rita)
+    address = reverse("admin:token_revoke", args=[token.pk])
+    assert client.get(address).status_code == 405
+    assert client.post(address).status_code == 302
+    assert me(secret).status_code == 401
+    assert client.post(address).status_code == 409
+    assert "revoked" in client.get(reverse(PAGE)).content.decode()
+
+
+def test_the_tokens_of_others_are_not_there(client, people):
+    token, _ = issue(people.rita, name="hers-alone")
+    for other in (people.adam, people.root, people.oscar):
+        client.force_login(other)
+        assert "hers-alone" not in client.get(reverse(PAGE)).content.decode()
+        assert client.post(reverse("admin:token_revoke", args=[token.pk])).status_code == 404
+    client.force_login(people.nobody)
+    assert client.get(reverse(PAGE)).status_code == 302
+    assert client.post(reverse("admin:token_make"), OWN).status_code == 302
+
+
+def test_leads_add_an_integration_with_its_token_and_remove_it(client, people, blue):
+    client.force_login(make_lead(people.olga))
+    made = client.post(reverse("admin:integration_add"), {**MACHINE, "machine-team": blue.pk})
+    secret = secret_in(made)
+    integration = Integration.objects.get()
+    assert AccessToken.objects.get().user == integration.user
+    html = client.get(reverse(PAGE)).content.decode()
+    assert "shop@blue" in html
+    more = client.post(reverse("admin:integration_token", args=[integration.pk]))
+    assert secret_in(more) != secret
+    assert AccessToken.objects.first().scopes == ["submit"]
+    assert client.post(reverse("admin:integration_remove", args=[integration.pk])).status_code == 302
+    assert me(secret).status_code == 401
+    assert "shop@blue" not in client.get(reverse(PAGE)).content.decode()
+    assert client.post(reverse("admin:integration_remove", args=[integration.pk])).status_code == 404
+
+
+def test_an_integration_gets_no_role_that_its_maker_lacks(client, people, blue):
+    client.force_login(make_lead(people.olga))
+    data = {**MACHINE, "machine-team": blue.pk, "machine-roles": ["approver"]}
+    assert client.post(reverse("admin:integration_add"), data).status_code == 403
+    assert not Integration.objects.exists()
+
+
+def test_others_than_leads_and_leads_of_other_teams_keep_away_from_integrations(client, people, blue):
+    made = tokens.add_integration(people.root, blue, name="Shop", roles=[Role.OPERATOR])
+    token, _ = tokens.issue_for(people.root, made, scopes=[Scope.READ], days=7)
+    for who, expected in ((people.olga, 403), (make_lead(people.oscar), 404)):
+        client.force_login(who)
+        assert "shop@blue" not in client.get(reverse(PAGE)).content.decode()
+        assert client.post(reverse("admin:integration_remove", args=[made.pk])).status_code == expected
+        assert client.post(reverse("admin:integration_token", args=[made.pk])).status_code == expected
+        assert client.post(reverse("admin:token_revoke", args=[token.pk])).status_code == 404
+        answer = client.post(reverse("admin:integration_add"), {**MACHINE, "machine-team": blue.pk})
+        assert answer.status_code in {403, 422}
+    assert Integration.objects.get().removed_at is None
+
+
+def test_a_name_that_is_taken_is_said(client, people, blue):
+    tokens.add_integration(people.root, blue, name="Shop", roles=[Role.OPERATOR])
+    client.force_login(people.root)
+    answer = client.post(reverse("admin:integration_add"), {**MACHINE, "machine-team": blue.pk})
+    assert answer.status_code == 409
+    assert "already" in answer.content.decode()
