@@ -25,6 +25,7 @@ from jobs.api import (
     OneAnswer,
     PausedSerializer,
     PauseSerializer,
+    Selective,
     StageField,
     answers,
     checked,
@@ -42,7 +43,7 @@ from review.waiting import roles_by_team, waiting_for
 MOST_RUNNING = 50
 
 
-class Address(Idempotent):
+class Address(Selective, Idempotent):
     """One address that is no set of records."""
 
     parser_classes = [DecisionParser]

@@ -12,6 +12,7 @@ from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -23,11 +24,13 @@ from batches.intake import opening
 from batches.intake.repeats import Repeated
 from batches.intake.sent import add, sent_files
 from batches.models import Batch, BatchQuerySet, Upload
+from batches.progress import progress_of
 from batches.rollup import BATCH_STATES
 from batches.serializers import (
     CHOICE_GOOD,
     UPLOAD_STATES,
     BatchConflictSerializer,
+    BatchProgressSerializer,
     BatchSerializer,
     CommitConflictSerializer,
     CommitSerializer,
@@ -196,6 +199,15 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
         batch = self.get_object()
         verbs = ["start"] if batch.counts["pending"] else []
         return {"state": batch.state, "allowed": verbs, "batch": self.get_serializer(batch).data}
+
+    @extend_schema(summary="Progress of a batch", responses=answers({200: BatchProgressSerializer}, 400, 404))
+    @action(detail=True, filterset_class=None, throttle_classes=[])
+    def progress(self, request: Request, pk: str) -> Response:
+        """Small and cheap, for asking every two seconds: it counts for no limit. Send the ETag as If-None-Match."""
+        shown = progress_of(Batch.objects.visible_to(request.user).filter(pk=record_id(pk)))
+        if shown is None:
+            raise NotFound
+        return Response(BatchProgressSerializer(shown).data)
 
     @extend_schema(
         summary="Start ingestion",

@@ -74,6 +74,15 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
         return f"{reverse('api:job-list', request=self.context.get('request'))}?batch={batch.pk}"
 
 
+class BatchProgressSerializer(serializers.Serializer[Any]):
+    """What moves while a batch is worked on."""
+
+    id = serializers.IntegerField()
+    state = BatchStateField()
+    percent = serializers.FloatField(help_text="Of the stages of all jobs that were not cancelled.")
+    counts = CountsSerializer()
+
+
 class StartSerializer(serializers.Serializer[Any]):
     first = serializers.IntegerField(
         min_value=1, max_value=2**31 - 1, required=False, allow_null=True, help_text="Only so many, in sheet order."

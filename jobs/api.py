@@ -5,7 +5,7 @@ As ``jobs/admin.py`` for the admin site. The addresses are put together in ``aep
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib.auth.models import User
@@ -17,13 +17,15 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from jobs.api_fields import Tree, narrow, prune, read_fields
+from jobs.api_pages import CursorPages
 from jobs.idempotency import Idempotent
 from jobs.models import PRIORITIES
 from jobs.states import PUBLIC_STATES, Stage
@@ -60,19 +62,6 @@ class OneAnswer(BaseContentNegotiation):
         return renderer, str(renderer.media_type)
 
 
-class Pages(PageNumberPagination):
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """As Django REST framework has it, in the words that OpenAPI 3.1 has for null."""
-        described: dict[str, Any] = super().get_paginated_response_schema(schema)
-        for name in ("next", "previous"):
-            described["properties"][name] = {"type": ["string", "null"], "format": "uri"}
-        return described
-
-
 def person(request: HttpRequest | Request) -> User:
     """The person who asks. Nobody else gets past the permission check."""
     assert isinstance(request.user, User)
@@ -86,13 +75,41 @@ def record_id(text: str) -> int:
     return int(text)
 
 
-class Door(Idempotent, GenericViewSet[M]):
+class Selective(APIView):
+    """A view whose answers to GET can be narrowed with ``fields``. ``selected`` is what was asked for."""
+
+    selected: Tree
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.selected = {}
+        super().initial(request, *args, **kwargs)
+        if request.method == "GET":
+            self.selected = read_fields(request.query_params.get("fields"))
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self, "selected", None) and response.status_code == 200 and isinstance(response, Response):
+            try:
+                response.data = self.pruned(response.data)
+            except ValidationError as error:
+                response = self.handle_exception(error)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+    def pruned(self, data: Any) -> Any:
+        return prune(data, self.selected)
+
+    def wants(self, name: str) -> bool:
+        """Whether a field of the answer is asked for."""
+        selected = getattr(self, "selected", None)
+        return not selected or name in selected
+
+
+class Door(Selective, Idempotent, GenericViewSet[M]):
     """A set of addresses on records of the person's teams. ``get_queryset`` starts from ``visible_to``."""
 
     parser_classes = [DecisionParser]
     renderer_classes = [JSONRenderer]
     content_negotiation_class = OneAnswer
-    pagination_class = Pages
+    pagination_class = CursorPages
     metadata_class = None
     scopes: ClassVar[tuple[Scope, ...]] = ()
 
@@ -100,9 +117,24 @@ class Door(Idempotent, GenericViewSet[M]):
         """The record of the address; the filters of lists have no say here."""
         return get_object_or_404(self.get_queryset(), pk=record_id(self.kwargs["pk"]))
 
-    def page_of(self, rows: models.QuerySet[Any], serializer: type[serializers.BaseSerializer[Any]]) -> Response:
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        return narrow(super().get_serializer(*args, **kwargs), getattr(self, "selected", {}))
+
+    def pruned(self, data: Any) -> Any:
+        if isinstance(data, dict) and "results" in data and "next" in data:
+            return {**data, "results": [prune(row, self.selected) for row in data["results"]]}
+        return super().pruned(data)
+
+    def shown(self, serializer: type[serializers.BaseSerializer[Any]], record: Any, **options: Any) -> Any:
+        """A record, or ``many=True`` records, as the serializer shows them, narrowed to what is asked for."""
+        context = self.get_serializer_context()
+        return narrow(serializer(record, context=context, **options), self.selected).data
+
+    def page_of(
+        self, rows: models.QuerySet[Any] | Sequence[Any], serializer: type[serializers.BaseSerializer[Any]]
+    ) -> Response:
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response(serializer(page, many=True, context=self.get_serializer_context()).data)
+        return self.get_paginated_response(self.shown(serializer, page, many=True))
 
     def at_conflict(self) -> dict[str, Any]:
         """What a conflict tells beside its words: the present state, and what is possible in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db.models import Count, F, Max, QuerySet
@@ -27,6 +27,8 @@ MOST_AT_ONCE = 1_000
 @dataclass(frozen=True, kw_only=True)
 class Cause:
     """Runs that failed for the same reason. ``letter`` is the newest, ``error`` its words."""
+
+    ORDER: ClassVar[tuple[str, ...]] = ("-jobs", "-letter")
 
     fingerprint: str
     stage: int
@@ -67,7 +69,7 @@ def by_cause(found: QuerySet[StageRun]) -> list[Cause]:
     """Those letters, grouped; the cause with the most jobs first."""
     groups = found.order_by().values("fingerprint", "stage", "error_class")
     counted = groups.annotate(jobs=Count("pk"), newest_at=Max("ended_at"), letter=Max("pk"))
-    rows = list(counted.order_by("-jobs", "-letter"))
+    rows = list(counted.order_by(*Cause.ORDER))
     errors = dict(StageRun.objects.filter(pk__in=[row["letter"] for row in rows]).values_list("pk", "error"))
     return [Cause(**row, error=errors.get(row["letter"], "")) for row in rows]
 

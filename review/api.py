@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 
 import django_filters
 from django.contrib.auth.models import User
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.api import STAGE_NAMES, Door, answers, checked, person, stage_of
+from jobs.api import STAGE_NAMES, Door, answers, checked, person, record_id, stage_of
 from jobs.api_filters import IdFilter, SearchFilter, StableOrdering, TextFilter
 from jobs.models import PRIORITIES, Job, JobQuerySet, Membership, StageRun, Warning
 from jobs.states import PUBLIC_STATES, Stage
@@ -29,13 +29,14 @@ from review.serializers import (
     EventSerializer,
     JobConflictSerializer,
     JobDetailSerializer,
+    JobProgressSerializer,
     JobSerializer,
     MatchingSerializer,
     WarningSerializer,
 )
 from review.waiting import roles_by_team, waiting_for
 
-F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V", bound=Callable[..., Any])
 HEAVY = ("result", "metrics", "error")
 LIVE = (StageRun.QUEUED, StageRun.RUNNING)
 JOB_CONFLICT = {409: OpenApiResponse(JobConflictSerializer, description="Nothing happened; this is the job now.")}
@@ -79,9 +80,9 @@ class JobFilters(django_filters.FilterSet):  # type: ignore[misc]
         return jobs.filter(pk__in=waiting) if value else jobs.exclude(pk__in=waiting)
 
 
-def verb(summary: str, body: Any, result: dict[int, Any] | None = None) -> Callable[[F], F]:
+def verb(summary: str, body: Any, result: dict[int, Any] | None = None) -> Callable[[V], V]:
     """Documents a verb: its body, the fresh job as its answer, and every way in which it can be refused."""
-    documented: Callable[[F], F] = extend_schema(
+    documented: Callable[[V], V] = extend_schema(
         summary=summary,
         request=body,
         responses=answers({**(result or {200: JobDetailSerializer}), **JOB_CONFLICT}, 400, 403, 404, 413),
@@ -89,10 +90,10 @@ def verb(summary: str, body: Any, result: dict[int, Any] | None = None) -> Calla
     return documented
 
 
-def beside(summary: str, serializer: Any) -> Callable[[F], F]:
+def beside(summary: str, serializer: Any) -> Callable[[V], V]:
     """Documents a list of what belongs to a job, to which the filters of jobs do not apply."""
     responses = answers({200: serializer(many=True)}, 400, 404)
-    documented: Callable[[F], F] = extend_schema(summary=summary, responses=responses, filters=False)
+    documented: Callable[[V], V] = extend_schema(summary=summary, responses=responses, filters=False)
     return documented
 
 
@@ -111,17 +112,21 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         counted = open_ones.order_by().values("job").annotate(rows=Count("pk")).values("rows")
         live = StageRun.objects.filter(state__in=LIVE).defer(*HEAVY)
         jobs: JobQuerySet = Job.objects.visible_to(self.request.user)
+        jobs = jobs.select_related("team", "batch", "assignee")
+        if self.wants("open_warnings"):
+            jobs = jobs.annotate(open_warnings=Coalesce(Subquery(counted), 0))
         return (
-            jobs.select_related("team", "batch", "assignee")
-            .annotate(open_warnings=Coalesce(Subquery(counted), 0))
-            .prefetch_related(Prefetch("runs", queryset=live, to_attr="live_runs"))
+            jobs.prefetch_related(Prefetch("runs", queryset=live, to_attr="live_runs"))
+            if self.wants("progress")
+            else jobs
         )
 
     def get_serializer_class(self) -> type[JobSerializer]:
         return JobSerializer if self.action in {"list", "at_stage"} else JobDetailSerializer
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), "roles": roles_by_team(person(self.request))}
+        roles = roles_by_team(person(self.request)) if self.wants("allowed") else {}
+        return {**super().get_serializer_context(), "roles": roles}
 
     def fresh(self) -> dict[str, Any]:
         shown: dict[str, Any] = self.get_serializer(self.get_object()).data
@@ -142,6 +147,27 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
         if wanted is None:
             raise ValidationError({"stage": [f"There is no stage “{stage[:20]}”: 1 to 4, {', '.join(STAGE_NAMES)}."]})
         return self.page_of(self.filter_queryset(self.get_queryset().filter(stage=wanted)), JobSerializer)
+
+    @extend_schema(summary="Progress of a job", responses=answers({200: JobProgressSerializer}, 400, 404))
+    @action(detail=True, throttle_classes=[])
+    def progress(self, request: Request, pk: str) -> Response:
+        """Small and cheap, for asking every two seconds: it counts for no limit. Send the ETag as If-None-Match."""
+        live = FilteredRelation("runs", condition=Q(runs__state__in=LIVE))
+        jobs = (
+            Job.objects.visible_to(request.user)
+            .alias(live=live)
+            .annotate(
+                run_state=F("live__state"),
+                step=F("live__step"),
+                percent=F("live__percent"),
+                attempts=F("live__attempts"),
+            )
+        )
+        names = ("pk", "job_id", "batch_id", "stage", "state", "version", "moved_at")
+        job = jobs.filter(pk=record_id(pk)).values(*names, "run_state", "step", "percent", "attempts").first()
+        if job is None:
+            raise NotFound
+        return Response(JobProgressSerializer(job).data)
 
     @beside("Warnings of a job", WarningSerializer)
     @action(detail=True)
@@ -187,7 +213,7 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
             "render_comp": (found.get("render_comp") or {}).get("id"),
             "scores": found.get("scores", {}),
         }
-        return Response(MatchingSerializer(shown).data)
+        return Response(self.shown(MatchingSerializer, shown))
 
     # Verbs ------------------------------------------------------------------------------------------------------------
     @verb("Approve what the job's stage shows", bodies.ApproveSerializer)

@@ -63,7 +63,7 @@ class DeadLetterDoor(Door[StageRun]):
     @extend_schema(summary="Dead letters by cause", responses=answers({200: DeadLetterSerializer(many=True)}))
     def list(self, request: Request) -> Response:
         """The cause with the most jobs first."""
-        return self.page_of(deadletters.by_cause(self.get_queryset()), DeadLetterSerializer)  # type: ignore[arg-type]
+        return self.page_of(deadletters.by_cause(self.get_queryset()), DeadLetterSerializer)
 
     @extend_schema(
         summary="Retry dead letters",

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from jobs.api import ConflictSerializer, NamedChoice, PriorityField, StageField, StateField
 from jobs.models import Asset, Event, Job, Match, StageRun, Warning
-from jobs.states import Role, Stage, State
+from jobs.states import Role, Stage, State, public_state
 from review.models import Comment, Decision
 
 Username = serializers.SlugRelatedField[Any]
@@ -55,6 +55,30 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         """How far the running stage is; null when none is queued or running."""
         live: list[StageRun] = job.live_runs  # type: ignore[attr-defined]
         return {"step": live[0].step, "percent": live[0].percent} if live else None
+
+
+class JobProgressSerializer(serializers.Serializer[Any]):
+    """What moves while a job is prepared. Takes a row of values, with those of the live run or None."""
+
+    id = serializers.IntegerField(source="pk")
+    job_id = serializers.CharField()
+    batch = serializers.IntegerField(source="batch_id")
+    stage = StageField()
+    state = serializers.SerializerMethodField()
+    version = serializers.IntegerField()
+    running = serializers.SerializerMethodField()
+    step = serializers.CharField(allow_null=True, help_text="What the running stage does now; null when none is live.")
+    percent = serializers.FloatField(allow_null=True, help_text="Of the stage.")
+    attempts = serializers.IntegerField(allow_null=True)
+    moved_at = serializers.DateTimeField()
+
+    @extend_schema_field(StateField())
+    def get_state(self, job: dict[str, Any]) -> str:
+        return public_state(Stage(job["stage"]), State(job["state"]))
+
+    def get_running(self, job: dict[str, Any]) -> bool:
+        """Whether a worker has it now."""
+        return bool(job["run_state"] == StageRun.RUNNING)
 
 
 class AssetSerializer(serializers.ModelSerializer[Asset]):

@@ -275,3 +275,13 @@ def test_a_program_that_follows_while_many_write_gets_each_event_once(api, peopl
     assert len(got) == Event.objects.count() == 60
     assert [event["number"] for event in got] == list(range(1, 61))
     assert len({event["id"] for event in got}) == 60
+
+
+def test_a_copy_may_follow_the_pages_as_well(api, people, past):
+    client, got = api(people.root), []
+    address = f"{EVENTS}?since=0&page_size=2"
+    while address:
+        page = client.get(address).json()
+        got += [event["number"] for event in page["results"]]
+        address = page["next"]
+    assert got == [1, 2, 3, 4, 5, 6]

@@ -140,18 +140,6 @@ def test_a_stage_that_there_is_not_is_400(api, people, stage):
     assert "stage" in response.json()
 
 
-def test_pages_have_fifty_jobs_or_as_many_as_asked_up_to_200(api, people, batch):
-    for _ in range(51):
-        make_job(batch)
-    client = api(people.vera)
-    first = client.get(JOBS).json()
-    assert (first["count"], len(first["results"])) == (51, 50)
-    assert len(client.get(first["next"]).json()["results"]) == 1
-    assert len(client.get(f"{JOBS}?page_size=9999").json()["results"]) == 51
-    assert client.get(f"{JOBS}?page=9").status_code == 404
-    assert client.get(f"{JOBS}?page=x").status_code == 404
-
-
 def test_what_belongs_to_a_job_is_listed(api, people, rich):
     client = api(people.vera)
 
@@ -245,7 +233,7 @@ def test_me_and_my_teams_with_my_roles(api, people):
     assert (me["username"], me["is_superuser"]) == ("oscar", False)
     assert [(team["slug"], team["roles"]) for team in me["teams"]] == [("red", ["operator", "reviewer", "approver"])]
     assert api(people.vera).get("/api/teams/").json()["results"][0]["roles"] == ["viewer"]
-    assert api(people.nobody).get("/api/teams/").json()["count"] == 0
+    assert api(people.nobody).get("/api/teams/").json()["results"] == []
 
 
 @pytest.mark.parametrize(
