@@ -66,6 +66,8 @@ def _file_ids(request: HttpRequest) -> list[UUID]:
 def _upload_page(
     request: HttpRequest, teams: list[Team], *, error: Invalid | None = None, status: int = 200
 ) -> HttpResponse:
+    rows = SentFile.objects.filter(user=person(request), team__in=teams).select_related("team")
+    waiting = list(rows[:MOST_WAITING])
     context = {
         "title": "New batch",
         "teams": teams,
@@ -74,7 +76,8 @@ def _upload_page(
         "accepted": ",".join(ACCEPTED),
         "error": error,
         "piece_bytes": sending.PIECE_BYTES,
-        "waiting": SentFile.objects.filter(user=person(request), team__in=teams).select_related("team")[:MOST_WAITING],
+        "waiting": waiting,
+        "unfinished": any(sent.asset_id is None for sent in waiting),
         "chosen": set(request.POST.getlist("file_ids")),
     }
     return page(request, "batches/upload.html", context, status=status)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -86,7 +86,9 @@ def begin(user: User, team: Team, *, name: str, size_bytes: int, metadata: str =
 
 
 def _check_quota(team: Team, size_bytes: int) -> None:
-    waiting = SentFile.objects.filter(team=team).aggregate(files=Count("pk"), bytes=Sum("size_bytes", default=0))
+    waiting = SentFile.objects.filter(team=team, used_at=None).aggregate(
+        files=Count("pk"), bytes=Sum("size_bytes", default=0)
+    )
     if waiting["files"] < MOST_FILES and waiting["bytes"] + size_bytes <= settings.SENT_FILES_BYTES:
         return
     raise Invalid(
@@ -260,13 +262,20 @@ def _put_together(writer: _Writer) -> None:
 
 # Using and forgetting -------------------------------------------------------------------------------------------------
 def copy_asset(sent: SentFile) -> Asset:
-    """A record of a whole file's content for whoever uses it, which outlives the sent file."""
+    """A record of a whole file's content for whoever uses it, which outlives the sent file (in the caller's
+    transaction)."""
     assert sent.asset is not None
     whole = Asset.objects.get(pk=sent.asset.pk)
     whole.pk, whole._state.adding = None, True
     whole.created_at = timezone.now()
     whole.save()
     return whole
+
+
+def mark_used(files: Iterable[SentFile]) -> None:
+    """Says that an upload used these files; from now on they wait the usual time for another use."""
+    now = timezone.now()
+    SentFile.objects.filter(pk__in=[sent.pk for sent in files]).update(used_at=now, expires_at=_expiry())
 
 
 def require_sender(user: User, sent: SentFile) -> None:

@@ -14,7 +14,7 @@ from batches.intake.upload import MOST_FILES, SHEET_SUFFIXES, Sent
 from batches.models import Upload, UploadedFile
 from jobs.errors import Conflict, Invalid
 from jobs.models import Asset, SentFile, Team
-from jobs.sending import copy_asset
+from jobs.sending import copy_asset, mark_used
 from jobs.store import open_asset
 from jobs.teams import require_verb
 
@@ -59,7 +59,10 @@ def whole_of(sent: SentFile) -> Asset:
 
 
 def assets_of(files: Sequence[SentFile]) -> dict[str, Asset]:
-    """Those that are taken as they are, by name: a record of each for the upload, over the same stored content."""
+    """Those that are taken as they are, by name: a record of each for the upload, over the same stored content.
+
+    All of them count as used (in the caller's transaction).
+    """
     assets: dict[str, Asset] = {}
     for sent in files:
         whole = whole_of(sent)
@@ -70,6 +73,7 @@ def assets_of(files: Sequence[SentFile]) -> dict[str, Asset]:
             raise Invalid(f"Two different files are called {shown(sent.name)}.", field="files")
         if known is None:
             assets[sent.name] = copy_asset(sent)
+    mark_used(files)
     return assets
 
 

@@ -17,6 +17,7 @@ class SentFile(models.Model):
     """A file that arrives piece by piece. ``pieces`` are the stored pieces in order, each ``[name, bytes]``.
 
     ``writer`` alone may add to it, until ``writer_until``. When all is there and put together, ``asset`` is the file.
+    Once an upload used it (``used_at``) it no longer counts against the team's quota.
     """
 
     TEAM_FIELD = "team"
@@ -33,6 +34,7 @@ class SentFile(models.Model):
     writer = models.UUIDField(null=True, blank=True)
     writer_until = models.DateTimeField(null=True, blank=True)
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
 

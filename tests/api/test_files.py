@@ -245,6 +245,7 @@ def test_a_sheet_and_files_that_arrived_become_a_batch(olga, people):
     assert answer.status_code == 201, answer.content
     assert (answer.json()["good"], answer.json()["bad"]) == (2, 0)
     assert set(answer.json()["files"]) == {"a.psd", "a.aepx"}
+    assert SentFile.objects.filter(used_at=None).count() == 0
     job = commit_all(people.olga, Upload.objects.get()).jobs.first()
     with open_asset(job.psd) as file:
         assert file.read() == psd_bytes()

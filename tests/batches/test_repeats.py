@@ -149,7 +149,7 @@ def test_the_command_has_a_switch_for_it(people, tmp_path):
     command = ["import_batch", str(tmp_path / "s.csv"), "--team", "blue", "--assets", str(tmp_path / "sent")]
     call_command(*command)
     Job.objects.update(state=State.CANCELLED)
-    with pytest.raises(CommandError, match=r"became s .* --again makes another one") as refused:
+    with pytest.raises(CommandError, match=r"became .* --again makes another one") as refused:
         call_command(*command)
     assert refused.value.returncode == 2
     assert (Batch.objects.count(), Upload.objects.count()) == (1, 1)

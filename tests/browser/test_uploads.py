@@ -111,6 +111,7 @@ def test_after_a_reload_a_file_goes_on_where_it_ended(visit: Visit, people: Peop
 
     # And once more: what is here already is used without a byte being sent.
     visitor.go(NEW)
+    page.get_by_text("1 file of yours sent before").click()
     page.get_by_role("checkbox", name="film.mov").check()
     page.locator("input[type=file]").set_input_files(files[:3])
     page.get_by_role("button", name="Check the sheet").click()

@@ -251,6 +251,8 @@ def test_a_team_has_a_quota_of_its_own(people, blue, red, settings, monkeypatch)
     sending.begin(people.oscar, red, name="b.psd", size_bytes=101)
     sending.discard(people.olga, first)
     sending.begin(people.olga, blue, name="b.psd", size_bytes=101)
+    sending.mark_used(SentFile.objects.filter(team=blue))
+    sending.begin(people.olga, blue, name="d.psd", size_bytes=1000)
     monkeypatch.setattr(sending, "MOST_FILES", 1)
     with pytest.raises(Invalid):
         sending.begin(people.olga, blue, name="c.psd", size_bytes=1)
