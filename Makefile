@@ -45,8 +45,8 @@ bench: setup      ## Measure: medians on this machine
 	@rm -rf var/bench
 	@DATA_DIR=$(CURDIR)/var/bench $(BIN)/python manage.py bench
 
-chaos: setup      ## Kill and freeze processes while 200 jobs run; count losses and double effects
-	@DATA_DIR=$(CURDIR)/var/chaos $(BIN)/python manage.py chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
+chaos: setup      ## Break processes, servers, disk and network while 200 jobs run; JOBS=, SEED=
+	@DATA_DIR=$(CURDIR)/var $(BIN)/python manage.py chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
 
 lock: setup       ## Pin the newest versions that requirements*.in allow
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -36,7 +36,7 @@ def start_python(arguments: Sequence[str], *, log: str) -> subprocess.Popen[byte
         return subprocess.Popen(  # noqa: S603 - our own interpreter and commands
             [sys.executable, *arguments],
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -44,7 +44,8 @@ def start_python(arguments: Sequence[str], *, log: str) -> subprocess.Popen[byte
         )
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For ``preexec_fn``: SIGTERM comes when we die."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

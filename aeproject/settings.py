@@ -226,10 +226,17 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
-    # A connection whose other end is unreachable ends after seconds, not hours: supervisors must not hang on it.
+    # After a restart of the server the first request of each process would fail without it.
+    _database["CONN_HEALTH_CHECKS"] = True
+    # A connection whose other end is unreachable ends after seconds, not hours, at both ends: supervisors must not hang
+    # on it, and the server must not keep the locks of a machine that went dark in a transaction.
+    _dead_after = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+    _of_server = {name if name.startswith("tcp_") else f"tcp_{name}": value for name, value in _dead_after.items()}
+    _of_server["idle_in_transaction_session_timeout"] = 60_000
     _database["OPTIONS"] = {
-        **{"connect_timeout": 10, "tcp_user_timeout": 20_000},
-        **{"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3},
+        **_dead_after,
+        "connect_timeout": 10,
+        "options": " ".join(f"-c {name}={value}" for name, value in _of_server.items()),
         **_database.get("OPTIONS", {}),
     }
 else:

@@ -11,7 +11,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -40,6 +40,13 @@ class _AttemptHandler(logging.FileHandler):
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self.setFormatter(logging.Formatter(FORMAT))
         self.addFilter(lambda record: bound_ids().get("attempt") == attempt)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A log is worth less than the work: a full disk loses lines of it."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error as DatabaseTrouble
+from django.db import close_old_connections, connection
 
 from jobs.notices import deliver_due, forget_old
 from jobs.parentage import child_environment, end_with_parent
@@ -60,7 +61,7 @@ def _try(deed: Callable[[], int]) -> int:
     close_old_connections()
     try:
         return deed()
-    except DatabaseError:
+    except DatabaseTrouble:
         logger.exception("the database does not answer; trying again")
         connection.close()
     except Exception:

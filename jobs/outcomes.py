@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseTrouble
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -94,7 +94,7 @@ def stored(run: StageRun, outcome: Outcome, *, beat: Beat = no_beat) -> Iterator
 def _take_back(deployment: Deployment) -> None:
     try:
         deployments.take_back(deployment)
-    except (DatabaseError, OSError):
+    except (DatabaseTrouble, OSError):
         logger.exception("%s could not be taken back now; the sweep does it", deployment.folder)
 
 

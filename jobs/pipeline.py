@@ -33,6 +33,10 @@ from rendering.errors import FormatError
 
 logger = logging.getLogger(__name__)
 
+AWAY = (OperationalError, InterfaceError)
+"""What a database that restarts, is out of reach or gives up on a lock raises."""
+LOOK_AGAIN_SECONDS = 0.25
+
 PREPARE: dict[Stage, Prepare] = {
     Stage.INGESTION: ingestion.prepare,
     Stage.MATCHING: matching.prepare,
@@ -51,24 +55,48 @@ def work_once(queues: Collection[Queue] = QUEUES) -> bool:
 
 
 class Heart:
-    """Extends the lease four times a lease and tells the progress; raises LeaseLost when the token is gone."""
+    """Extends the lease four times a lease and tells the progress; raises LeaseLost when the token is gone.
+
+    A database that is away for less than the lease costs nothing: nobody else can have been given the work.
+    """
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._interval = min(settings.LEASE_SECONDS / 4, 1.0)
         self._next = 0.0
+        self._holds_until = time.monotonic() + settings.LEASE_SECONDS
 
     def beat(self, step: str, percent: float) -> None:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self._interval
-        kept = StageRun.objects.filter(pk=self._lease.run_id, token=self._lease.token).update(
-            lease_expires_at=lease_end(),
-            step=step[:120],
-            percent=percent,
-        )
+        began = time.monotonic()
+        try:
+            kept = StageRun.objects.filter(pk=self._lease.run_id, token=self._lease.token).update(
+                lease_expires_at=lease_end(),
+                step=step[:120],
+                percent=percent,
+            )
+        except AWAY:
+            connection.close()
+            if time.monotonic() > self._holds_until:
+                raise
+            logger.warning("the database does not answer; the lease still holds")
+            return
         if not kept:
             raise LeaseLost
+        self._holds_until = began + settings.LEASE_SECONDS
+
+    def await_database(self) -> None:
+        """Returns when the database answers or the lease has lapsed: what took minutes to make is worth a wait."""
+        while time.monotonic() < self._holds_until:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+                return
+            except AWAY:
+                connection.close()
+                time.sleep(LOOK_AGAIN_SECONDS)
 
 
 _RUN = Objects(
@@ -87,10 +115,13 @@ def perform(lease: Lease) -> Stage | None:
     """
     run = _RUN.get(id=lease.run_id)
     workdir = work_dir(run.pk, lease.token)
-    workdir.mkdir(parents=True)
     try:
+        workdir.mkdir(parents=True)
         with bound(job=run.job.job_id, run=run.pk, attempt=lease.attempt_id), kept_log(lease.attempt_id, workdir):
             has_failed = _work(run, lease, workdir)
+    except OSError as error:
+        # There was no room even for the work directory or its log.
+        has_failed = fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
         wake_next(run)
@@ -102,7 +133,8 @@ def _work(run: StageRun, lease: Lease, workdir: Path) -> bool:
     logger.info("%s begins on %s", Stage(run.stage).label, worker_name())
     began = time.monotonic()
     try:
-        beat = Heart(lease).beat
+        heart = Heart(lease)
+        beat = heart.beat
         inputs = sources.collect(run.job, Stage(run.stage), workdir, beat=beat)
         limits = Limits(
             seconds=settings.STAGE_TIMEOUT_SECONDS,
@@ -110,7 +142,9 @@ def _work(run: StageRun, lease: Lease, workdir: Path) -> bool:
             file_bytes=settings.STAGE_FILE_BYTES,
         )
         outcome = run_stage(PREPARE[Stage(run.stage)], inputs, limits=limits, beat=beat)
+        heart.await_database()
         with outcomes.stored(run, outcome, beat=beat) as stored:
+            heart.await_database()
             _finish(lease, stored)
         logger.info("done in %.1f s", time.monotonic() - began)
     except LeaseLost:
@@ -122,7 +156,7 @@ def _work(run: StageRun, lease: Lease, workdir: Path) -> bool:
         return fail(lease, error)
     except OSError as error:
         return fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
-    except (OperationalError, InterfaceError) as error:
+    except AWAY as error:
         # The database went away or gave up on a lock; when it stays away, the lease brings the work back.
         connection.close()
         return fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))

@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -118,6 +119,8 @@ def _outcome(status: int, outcome_file: Path, limits: Limits) -> Outcome:
             # Nothing in a stage does that to itself: a person, or the kernel when the machine had no memory left.
             raise StageFailed("the stage process was killed from outside", error_class="worker")
         raise StageFailed(f"the stage process died of signal {signal.Signals(number).name}", error_class="crash")
+    if os.waitstatus_to_exitcode(status) == os.EX_IOERR:
+        raise StageFailed("the stage could not write its outcome: is the disk full?", error_class="transient")
     if not outcome_file.exists():
         raise StageFailed("the stage process ended without an outcome", error_class="crash")
     kind, value = pickle.loads(outcome_file.read_bytes())  # noqa: S301 - our own child wrote it a moment ago
@@ -133,6 +136,8 @@ def _child(prepare: Prepare, inputs: Inputs, limits: Limits, writer: int, outcom
     code = 1
     try:
         _confine(limits, parent)
+        # What libraries put into temporary files goes with the work directory, whoever is killed.
+        tempfile.tempdir = os.environ["TMPDIR"] = str(inputs.workdir)
         is_logged = take_output(inputs.workdir)
         said = ""
 
@@ -144,8 +149,10 @@ def _child(prepare: Prepare, inputs: Inputs, limits: Limits, writer: int, outcom
             os.write(writer, json.dumps([step, round(percent, 1)]).encode() + b"\n")
 
         result = _attempt(prepare, inputs, report)
+        content = pickle.dumps(result)
+        code = os.EX_IOERR
         fresh = outcome_file.with_suffix(".tmp")
-        fresh.write_bytes(pickle.dumps(result))
+        fresh.write_bytes(content)
         fresh.rename(outcome_file)
         code = 0
     except BaseException:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseTrouble
+from django.db import connection
 
 from jobs import sweeping, workers
 from jobs.clusters import GuardedCluster
 from jobs.courier import Courier
 from jobs.models import Worker
+from jobs.orphans import Orphans
 from jobs.states import QUEUE_OF_STAGE, QUEUES, Queue
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
 STOP_SECONDS = 8.0
 STRAYS_EVERY_SECONDS = 60.0
+ORPHANS_EVERY_SECONDS = 5.0
 
 
 def usual_queues() -> tuple[Queue, ...]:
@@ -47,6 +50,8 @@ class Supervisor:
     clusters: list[GuardedCluster] = field(default_factory=list)
     courier: Courier = field(default_factory=Courier)
     _strays_at: float = field(default=0.0, repr=False)
+    _orphans: Orphans = field(default_factory=lambda: Orphans(settings.WORKER_NAME), repr=False)
+    _orphans_at: float = field(default=0.0, repr=False)
     _beat_at: float = field(default=0.0, repr=False)
 
     def run(self) -> None:
@@ -66,17 +71,18 @@ class Supervisor:
 
     def _round(self) -> None:
         """One look: see whether the clusters live, beat, sweep, see whether they move."""
-        for cluster in self.clusters:
-            cluster.tend()
-        self.courier.tend()
         try:
+            for cluster in self.clusters:
+                cluster.tend()
+            self.courier.tend()
+            self._end_orphans()
             self._beat()
             sweeping.sweep()
             self._sweep_strays()
             self._watch()
-        except (DatabaseError, OSError):
-            # OSError: a broker such as Redis that does not answer.
-            logger.exception("the database or the broker does not answer; trying again")
+        except (DatabaseTrouble, OSError):
+            # OSError: a broker such as Redis that does not answer, or a machine without room for a process.
+            logger.exception("the database, the broker or the machine refuses; trying again")
             connection.close()
 
     def _beat(self) -> None:
@@ -98,6 +104,11 @@ class Supervisor:
         if first:
             # After the clusters are on their way: reading the fonts takes a while.
             Worker.objects.filter(pk=self.worker.pk).update(capabilities=workers.capabilities())
+
+    def _end_orphans(self) -> None:
+        if time.monotonic() - self._orphans_at > ORPHANS_EVERY_SECONDS:
+            self._orphans_at = time.monotonic()
+            self._orphans.look()
 
     def _sweep_strays(self) -> None:
         if time.monotonic() - self._strays_at > STRAYS_EVERY_SECONDS:
@@ -132,5 +143,5 @@ class Supervisor:
             return
         try:
             workers.leave(self.worker)
-        except DatabaseError:
+        except DatabaseTrouble:
             logger.warning("could not say goodbye: the database does not answer")

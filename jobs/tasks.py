@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
+
+from django.db import connection
 
 from jobs import blocking, errands, pipeline, workers
 from jobs.claims import claim, worker_name
+from jobs.pipeline import AWAY
 from jobs.queue import QUEUE_VARIABLE
 from jobs.states import Queue
 
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+
 
 def work() -> None:
-    """One ticket: an errand, which a person waits for, or the most urgent stage that this machine may claim."""
+    """One ticket. While the database is away it is let go: the sweep sends another, and nobody fails in a flurry."""
+    try:
+        _work()
+    except AWAY as error:
+        connection.close()
+        logger.warning("the database does not answer (%s); trying again", " ".join(str(error).split())[:200])
+        time.sleep(PAUSE_SECONDS)
+
+
+def _work() -> None:
+    """An errand, which a person waits for, or the most urgent stage that this machine may claim."""
     name = os.environ.get(workers.NAME_VARIABLE, "")
     allowed = workers.may_claim(name)
     queue = os.environ.get(QUEUE_VARIABLE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +11,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from aeproject.chaos.network import Cable, NoRight
 from rendering.samples import tiny_document, tiny_project
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,10 +35,6 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         threading.Event().wait(0.02)
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=10)
 
 
 def with_parts(address: str, *, place: str = "", database: str = "") -> str:
@@ -84,65 +80,19 @@ class Host:
 
     number: int
     database: str
-    data: Path
-    mark: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
-    forwarder: Forwarder | None = None
+    cable: Cable
     process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def namespace(self) -> str:
-        return f"ae-{self.mark}"
-
-    @property
-    def cable(self) -> str:
-        return f"ae{self.mark}"
-
-    @property
-    def net(self) -> str:
-        """Ours alone, also beside another run of these tests."""
-        return f"10.{200 + os.getpid() % 50}.{self.number}"
-
-    def plug_in(self) -> None:
-        ip("netns", "add", self.namespace)
-        ip("link", "add", self.cable, "type", "veth", "peer", "name", "up0", "netns", self.namespace)
-        ip("addr", "add", f"{self.net}.1/30", "dev", self.cable)
-        ip("link", "set", self.cable, "up")
-        ip("-n", self.namespace, "addr", "add", f"{self.net}.2/30", "dev", "up0")
-        ip("-n", self.namespace, "link", "set", "up0", "up")
-        ip("-n", self.namespace, "link", "set", "lo", "up")
-        parts = urlsplit(self.database)
-        self.forwarder = Forwarder(f"{self.net}.1", (parts.hostname or "127.0.0.1", parts.port or 5432))
-
-    def start(self, environment: dict[str, str]) -> None:
-        assert self.forwarder is not None
-        place = f"{self.net}.1:{self.forwarder.port}"
+    def start(self, environment: dict[str, str], place: str) -> None:
+        """Its database is at ``place``, host and port."""
         own = {"WORKER_NAME": f"host-{self.number}", "DATABASE_URL": with_parts(self.database, place=place)}
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, sys.executable, "manage.py", "work"],
-            cwd=ROOT,
-            env={**environment, **own},
+            [*self.cable.command, sys.executable, "manage.py", "work"], cwd=ROOT, env={**environment, **own}
         )
 
-    def cut(self) -> None:
-        ip("link", "set", self.cable, "down")
-
-    def heal(self) -> None:
-        ip("link", "set", self.cable, "up")
-
-    def remove(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-        if self.forwarder is not None:
-            self.forwarder.close()
-        with contextlib.suppress(subprocess.CalledProcessError):
-            pids = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True).stdout
-            for pid in pids.split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            ip("netns", "del", self.namespace)
-        with contextlib.suppress(subprocess.CalledProcessError):
-            ip("link", "del", self.cable)
+    def forwarder(self) -> Forwarder:
+        parts = urlsplit(self.database)
+        return Forwarder(self.cable.near, (parts.hostname or "127.0.0.1", parts.port or 5432))
 
 
 @pytest.fixture
@@ -162,20 +112,17 @@ def database() -> Iterator[str]:
 
 
 @pytest.fixture
-def hosts(database: str, tmp_path: Path) -> Iterator[list[Host]]:
-    if os.geteuid() != 0 or not shutil.which("ip"):
-        pytest.skip("network namespaces need root and the ip command")
-    hosts = [Host(number, database, tmp_path) for number in MACHINES]
-    try:
+def hosts(database: str) -> Iterator[list[Host]]:
+    with ExitStack() as stack:
         try:
-            for host in hosts:
-                host.plug_in()
-        except (subprocess.CalledProcessError, OSError) as error:
-            pytest.skip(f"no network namespaces here: {getattr(error, 'stderr', None) or error}")
+            hosts = [Host(number, database, stack.enter_context(Cable(number))) for number in MACHINES]
+        except NoRight as error:
+            pytest.skip(str(error))
         yield hosts
-    finally:
         for host in hosts:
-            host.remove()
+            if host.process is not None:
+                host.process.kill()
+                host.process.wait()
 
 
 def manage(environment: dict[str, str], *arguments: str) -> None:
@@ -211,7 +158,9 @@ def import_jobs(environment: dict[str, str], folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(hosts: list[Host], database: str, tmp_path: Path):
+def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(
+    hosts: list[Host], database: str, tmp_path: Path, request: pytest.FixtureRequest
+):
     environment = {
         **os.environ,
         "DATA_DIR": str(tmp_path / "data"),
@@ -224,7 +173,9 @@ def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(hosts: lis
     }
     prepare_team(environment)
     for host in hosts:
-        host.start(environment)
+        forwarder = host.forwarder()
+        request.addfinalizer(forwarder.close)
+        host.start(environment, f"{host.cable.near}:{forwarder.port}")
     with psycopg.connect(database, autocommit=True) as connection:
 
         def query(sql: str) -> list[tuple[Any, ...]]:
@@ -237,7 +188,7 @@ def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(hosts: lis
         wait_for(lambda: query("select count(*) from jobs_job where stage = 2 and state = 'in_review'") == [(JOBS,)])
 
         healed = query("select now()")[0][0]
-        hosts[0].heal()
+        hosts[0].cable.heal()
         back = f"select 1 from jobs_worker where machine = 'host-1' and heartbeat_at > '{healed.isoformat()}'"
         wait_for(lambda: query(back))
         effects = query("select verb, count(*) from jobs_event where verb in ('ingest', 'prepare') group by 1")
@@ -256,10 +207,10 @@ def cut_in_a_job(host: Host, query: Callable[[str], list[tuple[Any, ...]]]) -> s
 
     def is_cut() -> bool:
         if query(leases):
-            host.cut()
+            host.cable.cut()
             held.extend(str(token) for (token,) in query(leases))
             if not held:
-                host.heal()
+                host.cable.heal()
         return bool(held)
 
     wait_for(is_cut)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +50,23 @@ def test_the_secret_key_is_made_once_and_kept_to_ourselves(tmp_path):
     assert first.stdout == second.stdout
     assert len(first.stdout) > 50
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.django_db
+def test_a_server_gives_up_on_machines_that_went_dark():
+    """It would keep their locks for hours, and every supervisor would wait for them."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    with connection.cursor() as cursor:
+        shown = {}
+        for name in ("tcp_user_timeout", "tcp_keepalives_idle", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SHOW {name}")
+            shown[name] = cursor.fetchone()[0]
+    assert shown == {
+        "tcp_user_timeout": "20000",
+        "tcp_keepalives_idle": "10",
+        "idle_in_transaction_session_timeout": "1min",
+    }
 
 
 def test_every_variable_is_in_the_guide():

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import storages
+from django.db import OperationalError, connection, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs import pipeline, sweeping
+from aeproject.chaos.disks import SmallDisk
+from aeproject.chaos.network import NoRight
+from jobs import pipeline, sandbox, sweeping, tasks
 from jobs.lifecycle import move
 from jobs.models import Attempt, Event, Job, StageRun
 from jobs.sandbox import StageFailed
@@ -134,6 +140,46 @@ def queue(batch, **fields) -> Job:
     return job
 
 
+@pytest.fixture
+def small_disk(settings, tmp_path):
+    """A disk for the work directories alone."""
+    settings.WORK_DIR = tmp_path / "small" / "work"
+    try:
+        with SmallDisk(tmp_path / "small", size_bytes=2**21) as disk:
+            yield disk
+    except NoRight as error:
+        pytest.skip(str(error))
+
+
+def test_a_full_disk_is_no_fault_of_the_job(real_job, small_disk):
+    Path(settings.WORK_DIR).mkdir()
+    move(real_job, "start")
+    small_disk.fill()
+    assert work_until_idle() == 1
+    run = real_job.runs.get()
+    assert (run.state, run.error_class, run.attempts) == (StageRun.QUEUED, "transient", 1)
+    assert "No space left on device" in run.error
+    small_disk.free()
+    StageRun.objects.update(available_at=Now())
+    assert work_until_idle() == 2
+    real_job.refresh_from_db()
+    assert (real_job.stage, real_job.state) == (Stage.MATCHING, State.IN_REVIEW)
+
+
+def test_a_disk_that_fills_while_a_stage_works_is_no_fault_of_the_job(real_job, small_disk, monkeypatch):
+    def fill(inputs, report):
+        small_disk.fill()
+        print("a line of the log that finds no room")
+        return Outcome(result={"matches": []})
+
+    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, fill)
+    move(real_job, "start")
+    assert work_until_idle() == 1
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.error_class) == ("failed", "transient")
+    assert real_job.runs.get().state == StageRun.QUEUED
+
+
 def test_the_most_urgent_goes_first_and_the_oldest_inside_a_priority(batch):
     jobs = [queue(batch, priority=priority) for priority in (2, 3, 0, 2, 1)]
     order = []
@@ -178,6 +224,79 @@ def test_a_beat_keeps_the_lease_and_tells_the_progress(batch):
     run = job.runs.get()
     assert (run.step, run.percent) == ("drawing", 42)
     assert run.lease_expires_at > timezone.now() + timedelta(seconds=1)
+
+
+@contextmanager
+def database_away(timeout_seconds: float = 0.0) -> Iterator[None]:
+    """The next query fails for real: PostgreSQL hangs up; in SQLite somebody else writes."""
+    other = connections.create_connection("default")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            pid = cursor.fetchone()[0]
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        other.close()
+        yield
+        return
+    connection.ensure_connection()
+    connection.connection.execute(f"PRAGMA busy_timeout = {int(timeout_seconds * 1000)}")
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        yield
+        cursor.execute("ROLLBACK")
+    other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_beat_outlives_a_database_that_is_away_for_less_than_the_lease(batch):
+    move(make_job(batch), "start")
+    lease = pipeline.claim("w")
+    heart = pipeline.Heart(lease)
+    with database_away():
+        heart.beat("decoding", 10)
+    heart._next = 0.0
+    heart.beat("drawing", 50)
+    assert StageRun.objects.get().step == "drawing"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_beat_gives_up_when_the_database_is_away_for_longer_than_the_lease(batch):
+    move(make_job(batch), "start")
+    heart = pipeline.Heart(pipeline.claim("w"))
+    heart._holds_until = 0.0
+    with database_away(), pytest.raises(OperationalError):
+        heart.beat("decoding", 10)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ticket_is_let_go_while_the_database_is_away(batch, monkeypatch, caplog):
+    """As django-q2 would otherwise fail one after the other, with a record of each."""
+    monkeypatch.setattr(tasks, "PAUSE_SECONDS", 0.0)
+    move(make_job(batch), "start")
+    monkeypatch.setattr(pipeline, "perform", lambda lease: None)
+    with database_away():
+        tasks.work()
+    assert "the database does not answer" in caplog.text
+    assert not Attempt.objects.exists()
+    tasks.work()
+    assert Attempt.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_made_waits_for_a_database_that_restarts(real_job, monkeypatch):
+    """The connection breaks while the stage works: its result is kept all the same, at the first attempt."""
+
+    def run_stage(prepare, inputs, *, limits, beat):
+        outcome = sandbox.run_stage(prepare, inputs, limits=limits, beat=beat)
+        with database_away():
+            return outcome
+
+    monkeypatch.setattr(pipeline, "run_stage", run_stage)
+    move(real_job, "start")
+    assert pipeline.work_once()
+    run = real_job.runs.get(stage=Stage.INGESTION)
+    assert (run.state, run.attempts) == (StageRun.DONE, 1)
 
 
 def test_a_cancelled_job_loses_its_lease(batch):

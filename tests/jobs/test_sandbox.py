@@ -6,6 +6,7 @@ import faulthandler
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,26 @@ def test_a_stage_that_just_exits_is_a_crash(inputs):
 
     with pytest.raises(StageFailed, match="without an outcome"):
         run_stage(stage, inputs, limits=LIMITS, beat=nothing)
+
+
+def test_an_outcome_that_cannot_be_written_is_tried_again(inputs):
+    def stage(inputs, report):
+        (inputs.workdir / "outcome.tmp").mkdir()  # what no outcome can be written to
+        return Outcome(result={})
+
+    with pytest.raises(StageFailed, match="could not write its outcome") as failed:
+        run_stage(stage, inputs, limits=LIMITS, beat=nothing)
+    assert failed.value.error_class == "transient"
+
+
+def test_temporary_files_of_a_stage_lie_in_its_work_directory(inputs):
+    def stage(inputs, report):
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            child = subprocess.run(["mktemp"], capture_output=True, text=True, check=True)
+            return Outcome(result={"ours": file.name, "childs": child.stdout.strip()})
+
+    result = run_stage(stage, inputs, limits=LIMITS, beat=nothing).result
+    assert {Path(name).parent for name in result.values()} == {inputs.workdir}
 
 
 def hang(inputs, report):

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from jobs import tasks, workers
+from jobs import supervisor, tasks, workers
 from jobs.clusters import GuardedCluster
 from jobs.errors import Conflict, NotAllowed
 from jobs.models import StageBlock, StageRun, Worker
@@ -208,6 +209,26 @@ def test_work_refuses_queues_that_it_cannot_serve(settings, value, words):
     settings.QUEUE_WORKERS = {"light": 2, "heavy": 0, "io": 2}
     with pytest.raises(CommandError, match=words):
         call_command("work", f"--queues={value}")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "error"),
+    [
+        ("sweeping", "sweep", InterfaceError("connection already closed")),
+        ("sweeping", "sweep", OperationalError("the database system is starting up")),
+        ("sweeping", "sweep", OSError("no route to the broker")),
+        ("courier", "tend", OSError("no room for another process")),
+    ],
+)
+def test_a_supervisor_outlives_what_is_away(monkeypatch, caplog, module, name, error):
+    def fail(*args):
+        raise error
+
+    here = supervisor.Supervisor(queues=())
+    monkeypatch.setattr(supervisor.sweeping if module == "sweeping" else here.courier, name, fail)
+    monkeypatch.setattr(supervisor.connection, "close", lambda: None)
+    here._round()
+    assert "trying again" in caplog.text
 
 
 # The status -----------------------------------------------------------------------------------------------------------
