@@ -15,7 +15,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import exception_handler as drf_exception_handler
 
 import aeproject.schema  # noqa: F401 - registers what it knows
-from aeproject.api_views import Dashboard, Me, NotThere, TeamDoor
+from aeproject.api_views import Dashboard, Me, NotThere, PauseQueue, Queues, ResumeQueue, TeamDoor
 from aeproject.tokens_api import ObtainToken, TokenDoor
 from batches.api import AssetDoor, BatchDoor, UploadDoor
 from batches.files_api import FileDoor
@@ -58,6 +58,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
         for form in ("csv", "jsonl")
     ),
     path("me/", Me.as_view(), name="me"),
+    path("queues/", Queues.as_view(), name="queues"),
+    path("queues/<str:queue>/pause/", PauseQueue.as_view(), name="queue-pause"),
+    path("queues/<str:queue>/resume/", ResumeQueue.as_view(), name="queue-resume"),
     path("dashboard/", Dashboard.as_view(), name="dashboard"),
     path("token/", ObtainToken.as_view(), name="obtain-token"),
     path("schema/", schema.as_view(**members), name="schema"),

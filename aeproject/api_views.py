@@ -32,9 +32,10 @@ from jobs.api import (
     person,
 )
 from jobs.api_access import ANY_SCOPE
+from jobs.errors import Invalid
 from jobs.idempotency import Idempotent
-from jobs.models import Job, StageRun, Team
-from jobs.states import PUBLIC_STATES, Stage, State, public_state
+from jobs.models import Job, Pause, StageRun, Team
+from jobs.states import PUBLIC_STATES, QUEUES, Stage, State, public_state
 from jobs.teams import PEOPLE_ROLES
 from jobs.tokens import Scope
 from review.serializers import RunningSerializer
@@ -51,6 +52,9 @@ class Address(Selective, Idempotent):
     content_negotiation_class = OneAnswer
     metadata_class = None
     scopes: ClassVar[tuple[Scope, ...]] = ()
+
+    def at_conflict(self) -> dict[str, Any]:
+        return {}
 
 
 class TeamSerializer(serializers.ModelSerializer[Team]):
@@ -105,6 +109,62 @@ class TeamDoor(Door[Team]):
     @extend_schema(summary="Your teams", responses=answers({200: TeamSerializer(many=True)}))
     def list(self, request: Request) -> Response:
         return self.page_of(Team.objects.visible_to(request.user), TeamSerializer)
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    paused = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Why it was paused.")
+
+
+class QueuesSerializer(serializers.Serializer[Any]):
+    queues = QueueSerializer(many=True)
+
+
+class Queues(Address):
+    @extend_schema(summary="The queues", responses=answers({200: QueuesSerializer}))
+    def get(self, request: Request) -> Response:
+        """Which queues there are, and which of them leads have paused."""
+        reasons = dict(Pause.objects.filter(key__startswith="queue:").values_list("key", "reason"))
+        scopes = [(queue.value, pauses.of_queue(queue).key) for queue in QUEUES]
+        rows = [{"name": name, "paused": key in reasons, "reason": reasons.get(key, "")} for name, key in scopes]
+        return Response({"queues": rows})
+
+
+class PauseQueue(Address):
+    scopes = (Scope.SUBMIT,)
+
+    @extend_schema(
+        summary="Pause a queue",
+        request=PauseSerializer,
+        responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
+    )
+    def post(self, request: Request, queue: str) -> Response:
+        """For leads: no work of the queue is begun, of any team, until it is resumed; what runs already is finished."""
+        reason = checked(PauseSerializer, request)["reason"]
+        pauses.pause(person(request), _queue(queue), reason=reason)
+        return Response({"paused": True})
+
+
+class ResumeQueue(Address):
+    scopes = (Scope.SUBMIT,)
+
+    @extend_schema(
+        summary="Resume a queue",
+        request=None,
+        responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404),
+    )
+    def post(self, request: Request, queue: str) -> Response:
+        """For leads."""
+        pauses.resume(person(request), _queue(queue))
+        return Response({"paused": False})
+
+
+def _queue(name: str) -> pauses.Scope:
+    try:
+        return pauses.of_queue(name)
+    except Invalid as error:
+        raise NotFound(str(error)) from None
 
 
 class MeSerializer(serializers.ModelSerializer[User]):

@@ -277,7 +277,7 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
     changes: dict[str, Any] = {"token": None, "last_status": answer.status, "last_answer": answer.text[:2_000]}
     if answer.is_accepted:
         changes["state"] = Delivery.DELIVERED
-    elif delivery.attempts >= POLICY.attempts:
+    elif delivery.attempts >= POLICY.attempts or answer.is_gone:
         changes["state"] = Delivery.DEAD
     else:
         wait = POLICY.delay_seconds(delivery.attempts)
@@ -285,6 +285,8 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
         changes["available_at"] = Now() + timedelta(seconds=max(wait, asked))
     with transaction.atomic():
         kept = Delivery.objects.filter(pk=delivery.pk, token=delivery.token).update(**changes)
+        if kept and answer.is_gone and delivery.endpoint is not None:
+            _switch_off(delivery.endpoint)
     if not kept:
         return  # it took so long that somebody else sends it now
     level = logging.INFO if answer.is_accepted else logging.WARNING
@@ -300,6 +302,21 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
         delivery.attempts,
         answer.text[:200],
     )
+
+
+def _switch_off(endpoint: WebhookEndpoint) -> None:
+    """A receiver that is gone is asked no more; what waits for it waits until somebody switches it on. In the history.
+
+    Its address is not named: it may carry a key.
+    """
+    if WebhookEndpoint.objects.filter(pk=endpoint.pk, active=True).update(active=False):
+        host = urlsplit(endpoint.url).hostname
+        Event.objects.create(
+            team_id=endpoint.team_id,
+            verb="switch_off_endpoint",
+            reason=f"It answered {webhooks.GONE} Gone. Switch it on under Manage when it is back.",
+            data={"what": f"webhook endpoint {endpoint.pk} at {host}"},
+        )
 
 
 def forget_old() -> int:

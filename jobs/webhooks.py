@@ -9,9 +9,11 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import queue
 import socket
 import ssl
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +28,10 @@ from standardwebhooks import Webhook
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SECONDS = 10.0
 """For the whole exchange, however slowly an answer drips."""
+LOOK_UP_SECONDS = 5.0
+"""For the name alone, of these."""
 MOST_ANSWER_BYTES = 2_000
+GONE = 410
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 TUNNELS = tuple(ipaddress.ip_network(text) for text in ("::/96", "2001::/32", "64:ff9b:1::/48", "fec0::/10"))
 """IPv6 forms that hide an IPv4 address, or were private once, and lead nowhere on today's internet."""
@@ -47,6 +52,11 @@ class Answer:
     @property
     def is_accepted(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        """The receiver says that it is there no more and wants nothing more."""
+        return self.status == GONE
 
 
 def check_url(url: str) -> SplitResult:
@@ -104,12 +114,32 @@ def _allowed_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
 def resolve(host: str, port: int) -> list[tuple[Any, ...]]:
     """The socket addresses behind a host, each of them checked. Raises Refused when one of them is inside."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _look_up(host, port)
     except (OSError, UnicodeError) as error:
         raise ConnectionError(f"{host} cannot be resolved: {error}") from None
-    for *_, sockaddr in found:
+    for sockaddr in found:
         check_address(ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]))
-    return [sockaddr for *_, sockaddr in found]
+    return found
+
+
+def _look_up(host: str, port: int) -> list[tuple[Any, ...]]:
+    """Raises TimeoutError: the system's look-up knows no limit, so it has a thread, which ends when it likes."""
+    answers: queue.SimpleQueue[list[tuple[Any, ...]] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put([sockaddr for *_, sockaddr in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+        except (OSError, UnicodeError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True, name=f"look up {host[:40]}").start()
+    try:
+        answer = answers.get(timeout=LOOK_UP_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no name server answered within {LOOK_UP_SECONDS:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class _Pinned(http.client.HTTPConnection):
@@ -123,9 +153,10 @@ class _Pinned(http.client.HTTPConnection):
 
     def connect(self) -> None:
         failure: OSError | None = None
+        until = time.monotonic() + SECONDS
         for sockaddr in resolve(self.host, self.port):
             try:
-                self.sock = socket.create_connection(sockaddr[:2], timeout=SECONDS)
+                self.sock = socket.create_connection(sockaddr[:2], timeout=max(0.1, until - time.monotonic()))
             except OSError as error:
                 failure = error
             else:

@@ -59,6 +59,7 @@ PAST = {
     "amend_batch": "changed",
     "pause": "paused",
     "resume": "resumed",
+    "switch_off_endpoint": "switched off",
 }
 """What each verb of the history says when it is over."""
 
@@ -202,7 +203,7 @@ def detail(event: Event) -> str:
             return ": ".join(str(data[name]) for name in ("machine", "stage") if data.get(name))
         case "give_back" | "fail":
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
-        case "pause" | "resume" if data.get("what"):
+        case "pause" | "resume" | "switch_off_endpoint" if data.get("what"):
             return str(data["what"])
         case "open_batch" | "amend_batch":
             return _of_batch(event.verb, data)

@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django.urls import reverse
 
 from aeproject import health
+from tests.object_store import BUCKET
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +27,20 @@ def test_ready_means_database_migrations_and_storage(client):
     assert response.status_code == 200
     assert response.json() == {"database": "ok", "migrations": "ok", "storage": "ok"}
     assert storages["default"].listdir("probes") == ([], [])
+
+
+@pytest.mark.django_db
+def test_with_object_storage_the_bucket_is_what_must_take_a_file(client, s3):
+    assert client.get("/readyz").json()["storage"] == "ok"
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
+    health._written.clear()
+    s3.delete_bucket(Bucket=BUCKET)
+    try:
+        response = client.get("/readyz")
+    finally:
+        s3.create_bucket(Bucket=BUCKET)
+    assert response.status_code == 503
+    assert response.json()["storage"] not in {"", "ok"}
 
 
 @pytest.mark.django_db

@@ -83,6 +83,7 @@ def call(client, path, method, ours):
         kind = "application/offset+octet-stream"
         return client.generic(method.upper(), address, b"abc", content_type=kind, headers=headers)
     address = path.replace("{id}", str(ours.get(collection, 0))).replace("{stage}", str(Stage.MATCHING.value))
+    address = address.replace("{queue}", "light")
     verb = path.rstrip("/").rpartition("/")[2]
     return getattr(client, method)(address, BODIES.get(verb, {}) if method != "get" else None)
 
@@ -119,6 +120,8 @@ def test_a_stranger_finds_nothing_behind_any_operation(api, people, ours, who):
             shown = json.loads(content)
             assert shown.get("results", []) == [] or path == "/api/teams/", where
             assert shown.get("total", 0) == 0, where
+        elif "{queue}" in path:
+            assert response.status_code == 403, where
         else:
             assert (path, response.status_code) in {("/api/uploads/", 400), ("/api/files/", 404), *OWN}, where
     assert state_of_everything() == before

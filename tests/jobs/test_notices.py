@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from jobs import notices
 from jobs.errors import Conflict
 from jobs.lifecycle import move
-from jobs.models import Delivery, MailSwitch, Seal, WebhookEndpoint
+from jobs.models import Delivery, Event, MailSwitch, Seal, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES
 from jobs.notices import POLICY, announce_test, deliver_due, forget_old, replay, replay_dead
 from jobs.states import Stage, State
@@ -64,6 +64,26 @@ def names() -> list[str]:
 def test_a_move_tells_what_it_leads_to(batch, endpoint, verb, stage, state, expected):
     move(make_job(batch, stage, state), verb)
     assert names() == expected
+
+
+def test_an_endpoint_that_is_gone_is_switched_off_and_the_history_says_so(batch, endpoint):
+    with receiving() as receiver:
+        receiver.replies = [status(410, "moved away")]
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(url=receiver.url)
+        move(make_job(batch, Stage.MATCHING, State.RUNNING), "prepare")
+        move(make_job(batch, Stage.MATCHING, State.RUNNING), "prepare")
+        assert deliver_due() == 1
+        make_due()
+        assert deliver_due() == 0
+    endpoint.refresh_from_db()
+    assert not endpoint.active
+    gone, waiting = Delivery.objects.order_by("id")
+    assert (gone.state, gone.attempts, gone.last_status) == (Delivery.DEAD, 1, 410)
+    assert (waiting.state, waiting.attempts) == (Delivery.WAITING, 0)
+    told = Event.objects.get(verb="switch_off_endpoint")
+    assert told.team == batch.team
+    assert "410 Gone" in told.reason
+    assert told.data == {"what": f"webhook endpoint {endpoint.pk} at 127.0.0.1"}
 
 
 def test_nothing_is_written_for_a_team_that_listens_to_nothing(batch, red):

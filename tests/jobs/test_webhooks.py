@@ -124,6 +124,20 @@ def test_a_name_that_changes_its_address_is_asked_once(loopback, monkeypatch):
     assert receiver.requests[0]["headers"]["Host"] == f"moving.example:{port}"
 
 
+def test_a_name_server_that_is_silent_has_a_time_limit_of_its_own(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
+    monkeypatch.setattr(webhooks, "LOOK_UP_SECONDS", 0.05)
+    answer = post("https://silent.example/")
+    over.set()
+    assert answer.status is None
+    assert "silent.example cannot be resolved: no name server answered within 0.05 s" in answer.text
+
+
+def test_a_name_that_does_not_exist_is_told_as_before():
+    assert "cannot be resolved" in post("https://nowhere.invalid/").text
+
+
 def test_a_redirect_is_not_followed(loopback):
     with receiving() as inner, receiving() as receiver:
         receiver.replies = [status(302, Location=inner.url)]
