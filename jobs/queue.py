@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import pydoc
@@ -20,7 +21,6 @@ from django_q.brokers import get_broker
 from django_q.cluster import Cluster
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
-from redis.exceptions import RedisError
 
 from jobs.parentage import PR_SET_PDEATHSIG
 
@@ -46,6 +46,9 @@ class _Broker:
 
     def ask(self, request: Callable[[], Any]) -> Any:
         """Raises BrokerAway."""
+        # Here, since workers without Redis need not carry it: every stage is a fork of all that they carry.
+        from redis.exceptions import RedisError
+
         if time.monotonic() < self._away_until:
             raise BrokerAway("the broker did not answer a moment ago")
         try:
@@ -112,11 +115,21 @@ def run_cluster(ready: Callable[[], None]) -> None:
     """
     import jobs.tasks  # noqa: F401
 
+    spare_forks_what_is_here()
     _tie_forks_to_their_parents()
     cluster = Cluster()
     signal.signal(signal.SIGTERM, partial(_end, cluster, os.getppid()))
     cluster.start()
     ready()
+
+
+def spare_forks_what_is_here() -> None:
+    """From now on no garbage collection, here or in a fork, looks at the objects that there are.
+
+    A look writes to them: in a fork, a full collection would copy half of the memory first.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _end(cluster: Cluster, supervisor: int, number: int, frame: FrameType | None) -> None:
