@@ -22,6 +22,7 @@ import pytest
 from django.conf import settings
 from redis import Redis
 
+from aeproject.chaos import parts
 from aeproject.chaos.disks import SmallDisk
 from aeproject.chaos.hosts import processes
 from aeproject.chaos.network import Cable, NoRight
@@ -41,6 +42,9 @@ from aeproject.chaos.troubles import (
     Trouble,
 )
 from aeproject.management.commands.chaos import Command
+from jobs.lifecycle import move
+from jobs.models import StageRun
+from tests.people import make_job
 from tests.test_end_to_end import wait_for
 
 
@@ -202,6 +206,19 @@ def test_what_was_skipped_is_printed_with_its_reason(capsys):
     assert "skipped: SQLite, ORM, disk filled: no right to mount" in text
     assert "skipped: PostgreSQL, ORM: there is no PostgreSQL server here" in text
     assert report.faults() == ["1 lost"]
+
+
+@pytest.mark.django_db
+def test_a_job_that_nobody_will_go_on_with_is_lost_and_one_that_waits_is_unfinished(batch, capsys):
+    waiting, stranded, _pending = (make_job(batch) for _ in range(3))
+    for job in (waiting, stranded):
+        move(job, "start")
+    assert parts.count(3)["lost"] == 0
+    assert parts.count(3)["unfinished"] == 3
+    stranded.runs.update(state=StageRun.DROPPED)
+    assert parts.count(3)["lost"] == 1
+    assert parts.count(4)["lost"] == 2  # one has no record any more
+    assert parts.count(3)["unfinished"] == 2
 
 
 @pytest.mark.slow

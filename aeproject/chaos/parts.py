@@ -107,10 +107,15 @@ def _look_and_decide(seen: _Seen) -> None:
 
 
 def count(jobs: int) -> dict[str, Any]:
-    """What the run left, after the sweep that each machine makes once a minute."""
+    """What the run left, after the sweep that each machine makes once a minute.
+
+    Lost is what nobody will ever go on with: a job whose record or effect is gone, that waits without a run, or whose
+    files are missing. What merely was not finished in time is counted by itself.
+    """
     from django.db.models import Count
 
-    from jobs.models import Asset, Event, Job
+    from jobs.lifecycle import LIVE
+    from jobs.models import Asset, Job
     from jobs.states import Stage, State
     from jobs.storage import ALIASES
     from jobs.storage_check import files_without_record, records_without_file
@@ -119,7 +124,9 @@ def count(jobs: int) -> dict[str, Any]:
     while sweep_strays():
         pass
     done = Job.objects.filter(stage=Stage.DELIVERY, state=State.DONE)
-    effects = Event.objects.filter(job__isnull=False, verb__in=EFFECTS)
+    stranded = Job.objects.filter(state__in=(State.QUEUED, State.RUNNING)).exclude(runs__state__in=LIVE)
+    vanished = jobs - Job.objects.count() + max(0, done.count() * EFFECTS_PER_JOB - _effects_of(done).count())
+    effects = _effects_of(Job.objects.all())
     per_stage = effects.values("job", "verb", "from_stage").annotate(times=Count("id"))
     releases = Asset.objects.filter(kind="released_project").values("job").annotate(times=Count("id"))
     strays = [line for alias in ALIASES for line in files_without_record(alias, grace=timedelta(0))]
@@ -129,12 +136,19 @@ def count(jobs: int) -> dict[str, Any]:
         print(f"  {line}", file=sys.stderr)
     return {
         "complete": done.count(),
+        "unfinished": Job.objects.count() - done.count() - stranded.count(),
         "effects": effects.count(),
         "double_effects": sum(row["times"] - 1 for found in (per_stage, releases) for row in found),
-        "lost": jobs - done.count() + max(0, done.count() * EFFECTS_PER_JOB - effects.count()) + len(gone),
+        "lost": stranded.count() + vanished + len(gone),
         "broken_histories": sum(not _replays(job) for job in Job.objects.all()),
         "stray_files": len(strays),
     }
+
+
+def _effects_of(jobs: Any) -> Any:
+    from jobs.models import Event
+
+    return Event.objects.filter(job__in=jobs, verb__in=EFFECTS)
 
 
 def _half_made() -> Iterator[Path]:

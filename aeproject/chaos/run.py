@@ -69,6 +69,7 @@ class Report:
     troubles: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     complete: int = 0
+    unfinished: int = 0
     retried: int = 0
     effects: int = 0
     double_effects: int = 0
@@ -81,7 +82,7 @@ class Report:
 
     def faults(self) -> list[str]:
         """In words, what must not be."""
-        names = ("double_effects", "lost", "broken_histories", "orphan_processes", "stray_files")
+        names = ("unfinished", "double_effects", "lost", "broken_histories", "orphan_processes", "stray_files")
         found = [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
         if self.longest_recovery_seconds > RECOVERY_LIMIT_SECONDS:
             found.append(f"{self.longest_recovery_seconds:.0f} s to recover")

@@ -22,6 +22,7 @@ from aeproject.chaos.troubles import TROUBLES
 
 COUNTED = (
     ("complete", "complete"),
+    ("unfinished", "not finished in time"),
     ("retried", "retried by a person"),
     ("effects", "effects (4 a job)"),
     ("double_effects", "double effects"),
