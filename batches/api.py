@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from batches import actions
 from batches.downloads import asset_download
 from batches.intake import opening
+from batches.intake.judging import judge_names
 from batches.intake.repeats import Repeated
 from batches.intake.sent import add, sent_files
 from batches.models import Batch, BatchQuerySet, Upload
@@ -28,17 +29,18 @@ from batches.progress import progress_of
 from batches.rollup import BATCH_STATES
 from batches.serializers import (
     CHOICE_GOOD,
-    UPLOAD_STATES,
     BatchConflictSerializer,
     BatchProgressSerializer,
     BatchSerializer,
     CommitConflictSerializer,
     CommitSerializer,
     NewUploadSerializer,
+    RowSerializer,
     SentFilesSerializer,
     SentUploadSerializer,
     StartedSerializer,
     StartSerializer,
+    UploadChangeSerializer,
     UploadSerializer,
 )
 from jobs import pauses
@@ -53,6 +55,7 @@ COMMIT_CONFLICT = {
     409: OpenApiResponse(CommitConflictSerializer, description="Committed already, or the same sheet was lately.")
 }
 ONLY_BAD = OpenApiParameter("only", str, enum=["bad"], description="bad: the rows with errors alone.")
+ONLY = OpenApiParameter("only", str, enum=["good", "bad"], description="The rows of one verdict alone.")
 
 
 @extend_schema_view(
@@ -75,8 +78,10 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
         upload = Upload.objects.filter(pk=record_id(self.kwargs["pk"])).first()
         if upload is None:
             return {"state": "discarded", "allowed": []}
-        committed = upload.committed_at is not None
-        return {"state": UPLOAD_STATES[committed], "allowed": [] if committed else ["check", "commit", "discard"]}
+        allowed = ["check", "discard"] if upload.state in Upload.STILL else []
+        if upload.state == Upload.PREVIEW:
+            allowed.insert(1, "commit")
+        return {"state": upload.state, "allowed": allowed}
 
     @extend_schema(
         summary="Upload a sheet and preview it",
@@ -84,17 +89,22 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
         responses=answers({201: UploadSerializer}, 400, 403, 404),
     )
     def create(self, request: Request) -> Response:
+        """A large sheet comes back in the state ``judging``: a worker goes on, poll it for its ``progress``."""
         data = checked(NewUploadSerializer, request)
         team = get_object_or_404(Team.objects.visible_to(request.user), slug=data["team"])
         user = person(request)
         files = [(file.name or "", file) for file in data.get("files", [])]
         arrived = sent_files(user, team, data.get("file_ids", []))
+        how: dict[str, Any] = {
+            "files": files,
+            "arrived": arrived,
+            "tab": data["sheet_name"],
+            "given": data.get("mapping"),
+        }
         if sheet := data.get("sheet"):
-            upload = opening.preview_upload(
-                user, team, sheet_name=sheet.name, sheet_file=sheet, files=files, arrived=arrived
-            )
+            upload = opening.preview_upload(user, team, sheet_name=sheet.name, sheet_file=sheet, **how)
         else:
-            upload = opening.preview_files(user, team, files=files, arrived=arrived)
+            upload = opening.preview_files(user, team, **how)
         return Response(self.get_serializer(upload).data, status=201)
 
     @extend_schema(
@@ -109,6 +119,18 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
         add(user, upload, sent_files(user, upload.team, checked(SentFilesSerializer, request).get("file_ids", [])))
         opening.check_again(user, upload)
         return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="Change the mapping or the sheet",
+        request=UploadChangeSerializer,
+        responses=answers({200: UploadSerializer}, 400, 403, 404, 409, 413),
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """The rows are judged anew."""
+        upload = self.get_object()
+        data = checked(UploadChangeSerializer, request)
+        opening.check_again(person(request), upload, given=data.get("mapping"), tab=data.get("sheet_name"))
+        return Response(self.get_serializer(upload).data)
 
     @extend_schema(summary="Discard an upload", responses=answers({204: None}, 400, 403, 404, 409))
     def destroy(self, request: Request, pk: str) -> Response:
@@ -125,12 +147,39 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
         return Response(self.get_serializer(upload).data)
 
     @extend_schema(
+        summary="The rows of an upload",
+        parameters=[ONLY],
+        responses=answers({200: RowSerializer(many=True)}, 400, 404),
+    )
+    @action(detail=True)
+    def rows(self, request: Request, pk: str) -> Response:
+        """Page by page, in the order of the sheet."""
+        upload = self.get_object()
+        rows = upload.rows.order_by("id")
+        if (only := request.query_params.get("only")) in {"good", "bad"}:
+            rows = rows.filter(good=only == "good")
+        page = self.paginate_queryset(rows)  # type: ignore[arg-type]
+        context = {**self.get_serializer_context(), "names": judge_names(upload)}
+        return self.get_paginated_response(RowSerializer(page, many=True, context=context).data)
+
+    @extend_schema(
         summary="Open a batch of the rows",
         request=CommitSerializer,
-        responses=answers({201: BatchSerializer, **COMMIT_CONFLICT}, 400, 403, 404, 413),
+        responses=answers(
+            {
+                201: BatchSerializer,
+                **COMMIT_CONFLICT,
+                202: OpenApiResponse(UploadSerializer, description="A large sheet: a worker opens the batch."),
+            },
+            400,
+            403,
+            404,
+            413,
+        ),
     )
     @action(detail=True, methods=["post"])
     def commit(self, request: Request, pk: str) -> Response:
+        """Poll the upload after 202: in the state ``committed`` it has its ``batch``."""
         upload = self.get_object()
         data = checked(CommitSerializer, request)
         commit = opening.commit_good_rows if data["rows"] == CHOICE_GOOD else opening.commit_all
@@ -138,17 +187,20 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
             batch = commit(person(request), upload, name=data["name"], again=data["again"])
         except Repeated as error:
             raise Repeated(error.batch, how=' Send "again": true to make another one.') from None
+        if batch.opening:
+            return Response(self.get_serializer(upload).data, status=202)
         counted = Batch.objects.with_counts().select_related("team", "created_by").get(pk=batch.pk)
         return Response(BatchSerializer(counted, context=self.get_serializer_context()).data, status=201)
 
     @extend_schema(summary="The rows with errors, as CSV", responses=answers(CSV, 400, 404))
-    def bad_rows(self, request: Request, pk: str) -> HttpResponse:
+    def bad_rows(self, request: Request, pk: str) -> StreamingHttpResponse:
         """The sheet's own columns and one more, ``error``: correct it and send it again."""
         upload = self.get_object()
         name = f"{upload.sheet.name.rpartition('.')[0] or upload.sheet.name} - rows with errors.csv"
         disposition = content_disposition_header(as_attachment=True, filename=name) or "attachment"
+        headers = {"Content-Disposition": disposition}
         data = opening.bad_rows_csv(upload)
-        return HttpResponse(data, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition})
+        return StreamingHttpResponse(data, content_type="text/csv; charset=utf-8", headers=headers)
 
     def get_parsers(self) -> Any:
         asked = getattr(self, "action_map", None) or {}

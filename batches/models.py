@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, models, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -16,15 +17,30 @@ from jobs.teams import TeamQuerySet
 
 
 class Upload(models.Model):
-    """A sheet with its files, between the preview and the commit. ``verdicts`` is what the preview shows."""
+    """A sheet with its files on its way to a batch.
+
+    ``layout`` is ``batches.intake.sheet.Layout`` as JSON; ``mapping`` is {our column: {"title", "how"}}. ``problem``
+    says why the sheet was refused, or what became of the last commit.
+    """
 
     TEAM_FIELD = "team"
     BATCH_FIELD = "batch"
+    JUDGING, MAPPING, PREVIEW, OPENING, COMMITTED, REFUSED = (
+        "judging", "mapping", "preview", "opening", "committed", "refused",
+    )  # fmt: skip
+    STATES = (JUDGING, MAPPING, PREVIEW, OPENING, COMMITTED, REFUSED)
+    STILL = (MAPPING, PREVIEW, REFUSED)
+    """The states in which nobody works on it: it may be judged anew or discarded."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     sheet = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
-    verdicts = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=10, choices=[(s, s) for s in STATES], default=JUDGING)
+    layout = models.JSONField(default=dict, blank=True)
+    mapping = models.JSONField(default=dict, blank=True)
+    good = models.PositiveIntegerField(default=0)
+    bad = models.PositiveIntegerField(default=0)
+    problem = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     committed_at = models.DateTimeField(null=True, blank=True)
 
@@ -32,6 +48,61 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return self.sheet.name
+
+    @property
+    def total(self) -> int:
+        """How many rows were judged."""
+        return self.good + self.bad
+
+
+class UploadRow(models.Model):
+    """The verdict on one row of a sheet. ``values`` are its cells, ``errors`` [column, message, where] each.
+
+    ``psd`` and ``project`` name files that were sent along; empty for those of the asset roots.
+    """
+
+    TEAM_FIELD = "upload__team"
+    BATCH_FIELD = "upload__batch"
+
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    line = models.PositiveIntegerField()
+    values = models.JSONField()
+    errors = models.JSONField(default=list)
+    good = models.BooleanField()
+    psd = models.CharField(max_length=500, blank=True)
+    project = models.CharField(max_length=500, blank=True)
+
+    objects = TeamQuerySet["UploadRow"].as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["upload", "good", "id"], name="upload_row_by_verdict")]
+
+    def __str__(self) -> str:
+        return f"{self.upload}: {self.line}"
+
+
+class ColumnMapping(models.Model):
+    """What a team chose for a foreign header: {our column: tidied title}. Proposed when the header comes again."""
+
+    TEAM_FIELD = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="column_mappings")
+    fingerprint = models.CharField(max_length=64)
+    header = models.JSONField()
+    mapping = models.JSONField()
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    objects = TeamQuerySet["ColumnMapping"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "fingerprint"], name="one_mapping_per_team_and_header")]
+
+    def __str__(self) -> str:
+        return ", ".join(self.header)
 
 
 class UploadedFile(models.Model):
@@ -54,6 +125,10 @@ class UploadedFile(models.Model):
 
 
 class BatchQuerySet(TeamQuerySet["Batch"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Those of the person's teams that are open: one whose jobs are still on their way is shown to nobody."""
+        return super().visible_to(user).filter(opening=False)
+
     def with_counts(self) -> BatchQuerySet:
         """Adds the counts of the jobs by state, in the same query: ``count_total``, ``counts`` and ``state`` work."""
         return self.annotate(**count_annotations())
@@ -82,6 +157,8 @@ class Batch(models.Model):
     directory_name = models.CharField(max_length=80, editable=False)
     description = models.CharField(max_length=500, blank=True)
     source = models.CharField(max_length=20, default="csv")
+    opening = models.BooleanField(default=False, editable=False)
+    """True while the jobs of a large sheet are made, chunk by chunk."""
     upload = models.OneToOneField(Upload, on_delete=models.PROTECT, null=True, blank=True, related_name="batch")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from batches.intake import opening
+from batches.intake.judging import judge_names, titles_of
+from batches.intake.table import BY_NAME
 from batches.intake.upload import MOST_FILES
-from batches.intake.verdicts import Verdict, verdicts_of
-from batches.models import Batch, Upload
+from batches.models import Batch, Upload, UploadRow
 from batches.rollup import BATCH_STATES, COUNTS
 from jobs.api import ConflictSerializer, NamedChoice
 
-UPLOAD_STATES = ("preview", "committed")
+UPLOAD_STATES = Upload.STATES
+ROWS_SHOWN = 500
 CHOICE_ALL, CHOICE_GOOD = "all", "good"
 
 
@@ -101,13 +103,37 @@ class BatchConflictSerializer(ConflictSerializer):
 class FaultSerializer(serializers.Serializer[Any]):
     column = serializers.CharField(help_text="Empty when the row as a whole is wrong.")
     message = serializers.CharField()
+    where = serializers.CharField(help_text="How people find it: Jobs!C7 in a workbook, Line 7 elsewhere.")
 
 
 class RowSerializer(serializers.Serializer[Any]):
-    line = serializers.IntegerField(help_text="The header is line 1.")
+    """Takes UploadRow with the upload's ``names`` in the context."""
+
+    line = serializers.IntegerField(help_text="Of a text or workbook, the first is 1; of a JSON the number of the row.")
     good = serializers.BooleanField()
     values = serializers.DictField(child=serializers.CharField(allow_blank=True))
     errors = FaultSerializer(many=True)  # type: ignore[assignment]
+
+    def to_representation(self, row: UploadRow) -> dict[str, Any]:
+        return {
+            "line": row.line,
+            "good": row.good,
+            "values": dict(zip(self.context["names"], row.values, strict=True)),
+            "errors": [{"column": column, "message": message, "where": where} for column, message, where in row.errors],
+        }
+
+
+class IntakeProgressSerializer(serializers.Serializer[Any]):
+    """What a worker does for an upload now."""
+
+    step = serializers.CharField()
+    done = serializers.IntegerField(help_text="Rows.")
+    total = serializers.IntegerField(help_text="Rows, about; 0 when unknown.")
+
+
+class MappedColumnSerializer(serializers.Serializer[Any]):
+    title = serializers.CharField(help_text="The sheet's column, tidied: lower case, _ for blanks.")
+    how = NamedChoice(("same", "word", "alike", "remembered", "chosen"), component="MappedHow")
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
@@ -116,47 +142,68 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     url = serializers.HyperlinkedIdentityField(view_name="api:upload-detail")
     team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     sheet = serializers.CharField(source="sheet.name", read_only=True)
+    sheet_name = serializers.SerializerMethodField(help_text="The workbook's sheet that was taken.")
+    sheet_names = serializers.SerializerMethodField(help_text="The sheets of the workbook.")
     files = serializers.SlugRelatedField[Any](slug_field="name", many=True, read_only=True)
-    state = serializers.SerializerMethodField()
-    batch = serializers.PrimaryKeyRelatedField[Any](read_only=True, allow_null=True, default=None)
-    good = serializers.IntegerField(source="verdicts.good", read_only=True)
-    bad = serializers.IntegerField(source="verdicts.bad", read_only=True)
-    kept_columns = serializers.ListField(
-        source="verdicts.kept", child=serializers.CharField(), read_only=True, help_text="Unknown columns, kept."
-    )
+    state = NamedChoice(UPLOAD_STATES, component="UploadState", read_only=True)
+    problem = serializers.CharField(read_only=True, help_text="Why it is in the state mapping or refused.")
+    progress = serializers.SerializerMethodField()
+    batch = serializers.SerializerMethodField(help_text="The batch, when it is open.")
+    columns = serializers.SerializerMethodField(help_text="The titles of the sheet's columns.")
+    mapping = serializers.SerializerMethodField(help_text="Which of them are ours, and how that was found.")
+    kept_columns = serializers.SerializerMethodField(help_text="Unknown columns, kept.")
     rows = serializers.SerializerMethodField()
+    all_rows = serializers.HyperlinkedIdentityField(view_name="api:upload-rows")
     bad_rows = serializers.HyperlinkedIdentityField(view_name="api:upload-bad-rows")
 
     class Meta:
         model = Upload
         fields = (
-            "id", "url", "team", "sheet", "files", "state", "batch", "good", "bad", "kept_columns", "bad_rows",
-            "created_at", "committed_at", "rows",
+            "id", "url", "team", "sheet", "sheet_name", "sheet_names", "files", "state", "problem", "progress", "batch",
+            "good", "bad", "columns", "mapping", "kept_columns", "all_rows", "bad_rows", "created_at", "committed_at",
+            "rows",
         )  # fmt: skip
         read_only_fields = fields
 
-    @extend_schema_field(NamedChoice(UPLOAD_STATES, component="UploadState"))
-    def get_state(self, upload: Upload) -> str:
-        """``preview`` until it is committed, then ``committed``."""
-        return UPLOAD_STATES[upload.committed_at is not None]
+    def get_sheet_name(self, upload: Upload) -> str:
+        return str(upload.layout.get("sheet_name", ""))
+
+    def get_sheet_names(self, upload: Upload) -> list[str]:
+        return list(upload.layout.get("sheet_names", ()))
+
+    def get_columns(self, upload: Upload) -> list[str]:
+        return list(upload.layout.get("header", ()))
+
+    @extend_schema_field(serializers.DictField(child=MappedColumnSerializer()))
+    def get_mapping(self, upload: Upload) -> dict[str, Any]:
+        return dict(upload.mapping)
+
+    def get_kept_columns(self, upload: Upload) -> list[str]:
+        mapped = set(titles_of(upload).values())
+        pairs = zip(upload.layout.get("header", ()), upload.layout.get("titles", ()), strict=True)
+        return [title for title, name in pairs if name not in mapped]
+
+    @extend_schema_field(IntakeProgressSerializer(allow_null=True))
+    def get_progress(self, upload: Upload) -> dict[str, Any] | None:
+        errand = opening.errand_of(upload)
+        return {"step": errand.step, "done": errand.done, "total": errand.total} if errand else None
+
+    def get_batch(self, upload: Upload) -> int | None:
+        return upload.batch.pk if upload.state == Upload.COMMITTED else None
 
     @extend_schema_field(RowSerializer(many=True))
     def get_rows(self, upload: Upload) -> list[dict[str, Any]]:
-        names = upload.verdicts["names"]
-        return [_row(names, verdict) for verdict in self._shown(upload)]
+        """The first 500 in the order of the sheet; all of them, page by page, are at ``all_rows``."""
+        if upload.state in {Upload.JUDGING, Upload.MAPPING, Upload.REFUSED}:
+            return []
+        rows = upload.rows.order_by("id")
+        if self.context["request"].query_params.get("only") == "bad":
+            rows = rows.filter(good=False)
+        context = {**self.context, "names": judge_names(upload)}
+        return [dict(row) for row in RowSerializer(rows[:ROWS_SHOWN], many=True, context=context).data]
 
-    def _shown(self, upload: Upload) -> Iterable[Verdict]:
-        only_bad = self.context["request"].query_params.get("only") == "bad"
-        return (verdict for verdict in verdicts_of(upload.verdicts) if not (only_bad and verdict.good))
 
-
-def _row(names: list[str], verdict: Verdict) -> dict[str, Any]:
-    return {
-        "line": verdict.line,
-        "good": verdict.good,
-        "values": dict(zip(names, verdict.values, strict=True)),
-        "errors": [{"column": fault.column, "message": fault.message} for fault in verdict.errors],
-    }
+MAPPING_HELP = "{our column: the sheet's column}; remembered for the team's next sheet with this header."
 
 
 class SentFilesSerializer(serializers.Serializer[Any]):
@@ -169,15 +216,42 @@ class SentUploadSerializer(SentFilesSerializer):
     """An upload of files that arrived before; the one sheet among them (also inside a ZIP) is the sheet."""
 
     team = serializers.SlugField(help_text="The team's slug.")
+    sheet_name = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=200, help_text="Which sheet of a workbook."
+    )
+    mapping = serializers.JSONField(required=False, help_text=MAPPING_HELP)
+
+    def validate_mapping(self, given: Any) -> dict[str, str]:
+        return checked_mapping(given)
 
 
 class NewUploadSerializer(SentUploadSerializer):
-    """``multipart/form-data``. Without ``sheet``, the one CSV among the files (also inside a ZIP) is the sheet."""
+    """``multipart/form-data``. Without ``sheet``, the one sheet among the files (also inside a ZIP) is taken."""
 
-    sheet = serializers.FileField(required=False, allow_empty_file=True, help_text="CSV, or a ZIP with the CSV in it.")
+    sheet = serializers.FileField(
+        required=False, allow_empty_file=True, help_text="CSV, TSV, XLSX, ODS or JSON, or a ZIP with one of them in it."
+    )
     files = serializers.ListField(
         child=serializers.FileField(allow_empty_file=True), required=False, help_text="PSDs and projects, or ZIPs."
     )
+
+
+def checked_mapping(given: Any) -> dict[str, str]:
+    """{our column: a title}, or a ValidationError."""
+    if not isinstance(given, dict) or not all(isinstance(title, str) for title in given.values()):
+        raise serializers.ValidationError("An object is wanted: our columns with the titles of the sheet's columns.")
+    if len(given) > len(BY_NAME):
+        raise serializers.ValidationError(f"There are only {len(BY_NAME)} columns to map to.")
+    return given
+
+
+class UploadChangeSerializer(serializers.Serializer[Any]):
+    """What is left out stays as it is."""
+
+    mapping = serializers.DictField(
+        child=serializers.CharField(allow_blank=True), required=False, help_text=MAPPING_HELP
+    )
+    sheet_name = serializers.CharField(required=False, max_length=200, help_text="Another sheet of the workbook.")
 
 
 class CommitSerializer(serializers.Serializer[Any]):

@@ -7,21 +7,23 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
-from batches.intake import csv_source, opening, table
+from batches.intake import mapping, opening, table
+from batches.intake.grid import SHEET_SUFFIXES
+from batches.intake.judging import judge_names, titles_of
 from batches.intake.repeats import Repeated, repeat_of
 from batches.intake.sent import sent_files
-from batches.intake.upload import SHEET_SUFFIXES
-from batches.intake.verdicts import Verdict, verdicts_of
-from batches.models import Upload
+from batches.intake.sheet import Layout
+from batches.models import Upload, UploadRow
+from batches.sample_views import csv_answer
 from jobs import sending
 from jobs.errors import Conflict, Invalid, NotAllowed
-from jobs.models import SentFile, Team
+from jobs.models import Errand, SentFile, Team
 from jobs.states import Role
 from jobs.teams import roles_of
 
@@ -83,22 +85,8 @@ def _upload_page(
     return page(request, "batches/upload.html", context, status=status)
 
 
-@require_GET
-def sample_sheet(request: HttpRequest) -> HttpResponse:
-    """A CSV with every column and two example rows."""
-    examples = [column.example for column in table.COLUMNS]
-    second = [example.replace("001", "002") for example in examples]
-    data = csv_source.write([[column.name for column in table.COLUMNS], examples, second])
-    return _csv(data, "sample.csv")
-
-
-def _csv(data: bytes, name: str) -> HttpResponse:
-    disposition = content_disposition_header(as_attachment=True, filename=name) or "attachment"
-    return HttpResponse(data, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": disposition})
-
-
 def visible_upload(request: HttpRequest, pk: int) -> Upload:
-    uploads = Upload.objects.visible_to(request.user).select_related("team", "sheet", "user")
+    uploads = Upload.objects.visible_to(request.user).select_related("team", "sheet", "user", "batch")
     return get_object_or_404(uploads, pk=pk)
 
 
@@ -106,43 +94,133 @@ def visible_upload(request: HttpRequest, pk: int) -> Upload:
 def upload_preview(request: HttpRequest, pk: int) -> HttpResponse:
     """Every row with its verdict. An upload that was committed leads to its batch."""
     upload = visible_upload(request, pk)
-    if upload.committed_at is not None:
+    if upload.state == Upload.COMMITTED:
         return redirect("admin:batch", upload.batch.pk)
     return _preview(request, upload)
 
 
+HOW = {
+    mapping.SAME: "The same name.",
+    mapping.WORD: "Proposed: another word for it.",
+    mapping.ALIKE: "Proposed: a similar name. Look whether it is right.",
+    mapping.REMEMBERED: "As the team chose for this header before.",
+    mapping.CHOSEN: "Chosen for this sheet.",
+}
+
+
 def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: int = 200) -> HttpResponse:
-    verdicts = upload.verdicts
-    only_bad = request.GET.get("only") == "bad"
-    rows = [verdict for verdict in verdicts_of(verdicts) if not (only_bad and verdict.good)]
-    found = Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    layout = Layout.from_json(upload.layout)
+    operates = Role.OPERATOR in roles_of(person(request), upload.team)
     context: dict[str, Any] = {
         "title": f"Preview of {upload.sheet.name}",
         "upload": upload,
-        "verdicts": verdicts,
-        "total": verdicts["good"] + verdicts["bad"],
-        "header": _titles(verdicts),
-        "page": found,
-        "rows": [_row(verdicts, verdict) for verdict in found.object_list],
-        "only_bad": only_bad,
+        "layout": layout,
         "files": upload.files.select_related("asset").order_by("name"),
         "name": request.POST.get("name", ""),
         "error": error,
-        "repeat": repeat_of(person(request), upload) if upload.committed_at is None else None,
-        "may_commit": Role.OPERATOR in roles_of(person(request), upload.team),
+        "repeat": repeat_of(person(request), upload) if upload.state != Upload.COMMITTED else None,
+        "may_change": operates and upload.state in Upload.STILL,
+        "may_discard": operates and upload.state in {*Upload.STILL, Upload.JUDGING},
+        **_mapping_step(upload, layout),
+        **(_progress(upload) if upload.state in {Upload.JUDGING, Upload.OPENING} else _rows(request, upload, layout)),
     }
     return page(request, "batches/preview.html", context, status=status)
 
 
-def _titles(verdicts: dict[str, Any]) -> list[str]:
-    return [title or name for title, name in zip(verdicts["header"], verdicts["names"], strict=True)]
+def _mapping_step(upload: Upload, layout: Layout) -> dict[str, Any]:
+    """One choice for each of our columns. Open when something of it is our guess, or is missing."""
+    chosen = upload.mapping
+    mapped = [
+        {
+            "column": column,
+            "title": chosen[column.name]["title"] if column.name in chosen else "",
+            "how": HOW[chosen[column.name]["how"]] if column.name in chosen else _not_found(column),
+        }
+        for column in table.COLUMNS
+    ]
+    guessed = {mapping.WORD, mapping.ALIKE}
+    ours = set(titles_of(upload).values())
+    titles = list(zip(layout.titles, _titles(layout), strict=True))
+    return {
+        "mapped": mapped,
+        "mapped_count": len(chosen),
+        "mapping_open": upload.state == Upload.MAPPING or any(one["how"] in guessed for one in chosen.values()),
+        "titles": titles,
+        "kept": [title for tidied, title in titles if tidied not in ours],
+    }
 
 
-def _row(verdicts: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
-    faulty = {fault.column for fault in verdict.errors}
-    columns = zip(_titles(verdicts), verdicts["names"], verdict.values, strict=True)
+def _not_found(column: table.Column) -> str:
+    return "No column stands for it: choose one." if column.required else "Not in the sheet."
+
+
+def _rows(request: HttpRequest, upload: Upload, layout: Layout) -> dict[str, Any]:
+    only = request.GET.get("only", "")
+    # Errors first: they are what a person is here for.
+    rows = upload.rows.order_by("good", "id")
+    if only in {"good", "bad"}:
+        rows = rows.filter(good=only == "good")
+    found = Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    names, titles = judge_names(upload), _titles(layout)
+    return {
+        "header": titles,
+        "page": found,
+        "rows": [_row(names, titles, row) for row in found.object_list],
+        "only": only,
+    }
+
+
+def _titles(layout: Layout) -> list[str]:
+    return [title or name for title, name in zip(layout.header, layout.titles, strict=True)]
+
+
+def _row(names: tuple[str, ...], titles: list[str], row: UploadRow) -> dict[str, Any]:
+    faulty = {column for column, _, _ in row.errors}
+    columns = zip(titles, names, row.values, strict=True)
     cells = [{"title": title, "text": value, "faulty": name in faulty} for title, name, value in columns]
-    return {"verdict": verdict, "cells": cells}
+    return {"line": row.line, "good": row.good, "errors": row.errors, "cells": cells}
+
+
+@require_GET
+def upload_progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """What a worker does for the upload now, for a page that asks again and again; when it is done, the page anew."""
+    upload = visible_upload(request, pk)
+    if upload.state not in {Upload.JUDGING, Upload.OPENING}:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "batches/intake_progress.html", {"upload": upload, **_progress(upload)})
+
+
+def _progress(upload: Upload) -> dict[str, Any]:
+    errand = opening.errand_of(upload)
+    if errand is None or errand.state == Errand.QUEUED:
+        return {"step": "Waiting for a worker", "percent": None, "done": 0, "total": errand.total if errand else 0}
+    seconds = (timezone.now() - errand.started_at).total_seconds() if errand.started_at else 0.0
+    return {
+        "step": errand.step,
+        "done": errand.done,
+        "total": errand.total,
+        "percent": min(100.0, 100 * errand.done / errand.total) if errand.total else None,
+        "rate": round(errand.done / seconds) if seconds > 0 else 0,
+    }
+
+
+@require_POST
+@roles_guarded
+def upload_mapping(request: HttpRequest, pk: int) -> HttpResponse:
+    """Judges the rows anew with the columns that a person chose, or takes another sheet of the workbook."""
+    upload = visible_upload(request, pk)
+    tab = request.POST.get("sheet_name")
+    given = {column.name: request.POST.get(column.name, "") for column in table.COLUMNS}
+    try:
+        if tab is not None and tab != request.POST.get("seen_sheet"):
+            opening.check_again(person(request), upload, tab=tab)
+        else:
+            opening.check_again(person(request), upload, given=given)
+    except Invalid as error:
+        return _preview(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
+    except Conflict as error:
+        return _preview(request, visible_upload(request, pk), error=str(error), status=CONFLICT)
+    return redirect("admin:upload_preview", upload.pk)
 
 
 @require_POST
@@ -156,14 +234,16 @@ def upload_commit(request: HttpRequest, pk: int) -> HttpResponse:
             person(request), upload, name=request.POST.get("name", ""), again=request.POST.get("again") == "1"
         )
     except Invalid as error:
-        return _preview(request, upload, error=str(error), status=UNPROCESSABLE)
+        return _preview(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
     except Repeated:
-        return _preview(request, upload, status=CONFLICT)  # which asks
+        return _preview(request, visible_upload(request, pk), status=CONFLICT)  # which asks
     except Conflict as error:
         upload = visible_upload(request, pk)
-        if upload.committed_at is None:
+        if upload.state == Upload.PREVIEW:
             opening.check_again(person(request), upload)
         return _preview(request, upload, error=str(error), status=CONFLICT)
+    if batch.opening:
+        return redirect("admin:upload_preview", upload.pk)
     messages.success(request, f"{batch.name} is open. Start its ingestion when you are ready.")
     return redirect("admin:batch", batch.pk)
 
@@ -175,8 +255,10 @@ def upload_check(request: HttpRequest, pk: int) -> HttpResponse:
     upload = visible_upload(request, pk)
     try:
         opening.check_again(person(request), upload)
+    except Invalid as error:
+        return _preview(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
     except Conflict as error:
-        return _preview(request, upload, error=str(error), status=CONFLICT)
+        return _preview(request, visible_upload(request, pk), error=str(error), status=CONFLICT)
     return redirect("admin:upload_preview", upload.pk)
 
 
@@ -195,8 +277,8 @@ def upload_discard(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_GET
-def upload_bad_rows(request: HttpRequest, pk: int) -> HttpResponse:
+def upload_bad_rows(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The rows with errors, as a CSV to correct."""
     upload = visible_upload(request, pk)
     stem = upload.sheet.name.rpartition(".")[0] or upload.sheet.name
-    return _csv(opening.bad_rows_csv(upload), f"{stem} - rows with errors.csv")
+    return csv_answer(opening.bad_rows_csv(upload), f"{stem} - rows with errors.csv")

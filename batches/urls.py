@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from batches import downloads, upload_views, views
+from batches import downloads, sample_views, upload_views, views
 
 
 def pages(site: AdminSite) -> list[URLPattern]:
@@ -13,10 +13,13 @@ def pages(site: AdminSite) -> list[URLPattern]:
     return [
         path("batches/", site.admin_view(views.batch_list), name="batches"),
         path("batches/new/", site.admin_view(upload_views.batch_upload), name="batch_upload"),
-        path("batches/new/sample.csv", site.admin_view(upload_views.sample_sheet), name="sample_sheet"),
+        path("batches/new/sample.csv", site.admin_view(sample_views.sample_sheet), name="sample_sheet"),
+        path("batches/new/sample/", site.admin_view(sample_views.template_sample), name="template_sample"),
         path("batches/preview/<int:pk>/", site.admin_view(upload_views.upload_preview), name="upload_preview"),
         path("batches/preview/<int:pk>/commit/", site.admin_view(upload_views.upload_commit), name="upload_commit"),
         path("batches/preview/<int:pk>/check/", site.admin_view(upload_views.upload_check), name="upload_check"),
+        path("batches/preview/<int:pk>/mapping/", site.admin_view(upload_views.upload_mapping), name="upload_mapping"),
+        path("batches/preview/<int:pk>/now/", site.admin_view(upload_views.upload_progress), name="upload_progress"),
         path("batches/preview/<int:pk>/discard/", site.admin_view(upload_views.upload_discard), name="upload_discard"),
         path("batches/preview/<int:pk>/bad.csv", site.admin_view(upload_views.upload_bad_rows), name="upload_bad_rows"),
         path("batches/<int:pk>/", site.admin_view(views.batch_detail), name="batch"),

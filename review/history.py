@@ -57,6 +57,8 @@ PAST = {
     "warning_reopened": "reopened a warning of",
     "open_batch": "opened",
     "amend_batch": "changed",
+    "leave_out_rows": "left out rows of",
+    "withdraw_batch": "took back",
     "pause": "paused",
     "resume": "resumed",
     "switch_off_endpoint": "switched off",
@@ -205,7 +207,7 @@ def detail(event: Event) -> str:
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
         case "pause" | "resume" | "switch_off_endpoint" if data.get("what"):
             return str(data["what"])
-        case "open_batch" | "amend_batch":
+        case "open_batch" | "amend_batch" | "leave_out_rows" | "withdraw_batch":
             return _of_batch(event.verb, data)
         case verb if verb in VERBS and data.get("open_warnings"):
             return f"{data['open_warnings']} open warnings"
@@ -216,6 +218,8 @@ def detail(event: Event) -> str:
 def _of_batch(verb: str, data: dict[str, Any]) -> str:
     if verb == "open_batch":
         return f"{data.get('jobs', '?')} jobs from {data['sheet']}" if data.get("sheet") else ""
+    if verb in {"leave_out_rows", "withdraw_batch"}:
+        return str(data.get("reason") or f"{data.get('left_out', '?')} rows")
     return ", ".join(f"{name.replace('_', ' ')}: {_turned(change)}" for name, change in data.items())
 
 

@@ -23,22 +23,24 @@ END_BYTES, LOCATOR_BYTES, LONGEST_COMMENT = 22, 20, 65_535
 
 
 @contextmanager
-def opened(name: str, path: Path, *, most_bytes: int) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
+def opened(
+    name: str, path: Path, *, most_bytes: int, field: str = "files"
+) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
     """The ZIP and its entries that count, in order. ``most_bytes`` is what it may unpack to.
 
-    Raises Invalid (field ``files``) for a damaged one, for links, nested archives, encryption, bombs, also while
+    Raises Invalid (with the ``field``) for a damaged one, for links, nested archives, encryption, bombs, also while
     entries are read in the body.
     """
     try:
         if _directory_bytes(path) > MOST_DIRECTORY_BYTES:
-            raise Invalid(f"{shown(name)} lists far too many files.", field="files")
+            raise Invalid(f"{shown(name)} lists far too many files.", field=field)
         with zipfile.ZipFile(path) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir() and not _left_by_a_system(e.filename)]
-            _check(name, entries, most_bytes)
+            _check(name, entries, most_bytes, field)
             yield archive, entries
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, ValueError, struct.error) as error:
         cause = str(error) or type(error).__name__
-        raise Invalid(f"{shown(name)} cannot be unpacked: {cause}.", field="files") from None
+        raise Invalid(f"{shown(name)} cannot be unpacked: {cause}.", field=field) from None
 
 
 def name_of(entry: zipfile.ZipInfo) -> str:
@@ -72,22 +74,22 @@ def _left_by_a_system(name: str) -> bool:
     return bool(parts) and (parts[0] in LEFT_BY_SYSTEMS or parts[-1] in LEFT_BY_SYSTEMS)
 
 
-def _check(archive_name: str, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
+def _check(archive_name: str, entries: list[zipfile.ZipInfo], most_bytes: int, field: str) -> None:
     if len(entries) > MOST_ENTRIES:
         raise Invalid(
-            f"{shown(archive_name)} holds {len(entries):,} files; at most {MOST_ENTRIES:,} are allowed.", field="files"
+            f"{shown(archive_name)} holds {len(entries):,} files; at most {MOST_ENTRIES:,} are allowed.", field=field
         )
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > most_bytes:
         raise Invalid(
             f"{shown(archive_name)} unpacks to {unpacked / 2**20:,.1f} MB;"
             f" at most {most_bytes / 2**20:,.1f} MB are allowed.",
-            field="files",
+            field=field,
         )
     for entry in entries:
         cause = _fault_of(entry)
         if cause:
-            raise Invalid(f"{shown(entry.filename)} in {shown(archive_name)} {cause}", field="files")
+            raise Invalid(f"{shown(entry.filename)} in {shown(archive_name)} {cause}", field=field)
 
 
 def _fault_of(entry: zipfile.ZipInfo) -> str:

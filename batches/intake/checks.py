@@ -7,6 +7,7 @@ import struct
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from jobs.store import open_asset
 from rendering.errors import FormatError
 
 HEAD_BYTES = 4096
+MOST_REMEMBERED = 4096
 PSD_HEADER = struct.Struct(">4sH6xHIIHH")
 PSD_MODES = frozenset({0, 1, 2, 3, 4, 7, 8, 9})
 MOST_PX = {1: 30_000, 2: 300_000}
@@ -93,21 +95,18 @@ class Finder:
         self._uploaded = uploaded
         self._by_key: dict[str, list[str]] = {}
         for name in uploaded:
-            for key in {_key(name), _key(PurePosixPath(name).name)}:
-                self._by_key.setdefault(key, []).append(name)
-        self._found: dict[str, Found] = {}
+            # By its whole name and by every shorter end of it: a ZIP may have a folder around everything.
+            parts = PurePosixPath(_key(name)).parts
+            for start in range(len(parts)):
+                self._by_key.setdefault("/".join(parts[start:]), []).append(name)
+        self.find = lru_cache(maxsize=MOST_REMEMBERED)(self._find)
+        """What the path of a row leads to. Asked for again soon, the first answer is given."""
         self._looks: dict[str, str] = {}
 
-    def find(self, path: str) -> Found:
-        """What the path of a row leads to. Asked for again, the first answer is given."""
-        if path not in self._found:
-            self._found[path] = self._find(path)
-        return self._found[path]
-
     def _find(self, path: str) -> Found:
-        names = self._by_key.get(_key(path), []) or self._by_key.get(_key(PurePosixPath(_slashes(path)).name), [])
-        exact = [name for name in names if _key(name) == _key(path)]
-        names = exact or names
+        key = _key(path)
+        names = self._by_key.get(key, []) or self._by_key.get(PurePosixPath(key).name, [])
+        names = [name for name in names if _key(name) == key] or names
         if len(names) > 1:
             listed = ", ".join(shown(name) for name in sorted(names)[:3])
             return Found(problem=f"{shown(path)} may be any of {len(names)} files that were sent along: {listed}.")
@@ -130,6 +129,8 @@ class Finder:
     def _look(self, place: str, name: str, read: Callable[[], tuple[bytes, int]]) -> str:
         key = f"{place}\n{PurePosixPath(name).suffix.lower()}"
         if key not in self._looks:
+            if len(self._looks) >= MOST_REMEMBERED:
+                self._looks.clear()
             try:
                 head, size_bytes = read()
             except OSError as error:

@@ -1,110 +1,131 @@
-"""Reads a CSV as people and Excel write it, and writes one that Excel can open safely."""
+"""Reads CSV and TSV as people and Excel write them, row by row, and writes CSV that Excel can open safely."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
 
-from batches.intake.table import BY_NAME, REQUIRED, Row, Table, shown
+from batches.intake.grid import Grid, Record, suffix_of
+from batches.intake.table import BLANK, BY_NAME, tidy_name
 from jobs.errors import Invalid
+from jobs.storage import CHUNK_BYTES
 
 DELIMITERS = (",", ";", "\t")
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
-BLANK = " \t\r\n\v\f\u00a0\u2007\u202f\u200b\u2060\ufeff"
-MOST_COLUMNS = 200
+HEAD_CHARACTERS = 20_000
+HEAD_ROWS = 20
+MOST_LINE_CHARACTERS = 2**20
 ERROR_COLUMN = "error"
 """The column that ``write`` callers add to rejected rows; a corrected sheet that still has it is read without it."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 GUARD = "'"
+BLANK_IN_CELL = BLANK.replace("\t", "").replace("\r", "").replace("\n", "")
+SEP_LINE = re.compile(r'"?sep=([,;\t])"?[ \t;,]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 
 
-def read(data: bytes, *, most_rows: int) -> Table:
-    """The table in a sheet's bytes. Raises Invalid (field ``sheet``), in words, when there is none to be read."""
-    text, encoding = _decode(data)
-    text, declared = _without_sep_line(text)
-    delimiter = declared or _delimiter_of(text)
-    records = _records(text, delimiter)
-    header_line, header = next(((line, record) for line, record in records if any(record)), (1, []))
-    if not header:
-        raise Invalid("The sheet is empty: it needs a header line and at least one row.", field="sheet")
-    kept = _columns(header, header_line, delimiter)
-    rows: list[Row] = []
-    for line, record in records:
-        if not any(record):
-            continue
-        if len(rows) >= most_rows:
-            raise Invalid(f"Line {line}: the sheet has more than {most_rows} rows. Split it.", field="sheet")
-        rows.append(_row(line, record, kept, width=len(header)))
-    if not rows:
-        raise Invalid("The sheet has a header but no rows.", field="sheet")
-    return _without_empty_columns(
-        Table(
-            header=tuple(header[index] for index in kept),
-            names=tuple(kept.values()),
-            rows=tuple(rows),
-            encoding=encoding,
-            delimiter=DELIMITER_NAMES[delimiter],
-        )
+def opened(path: Path, name: str) -> Grid:
+    """The sheet in a text file. All of it is decoded once; Invalid (field ``sheet``) names the line that cannot be."""
+    codec, encoding = _encoding_of(path)
+    lines = _check_text(path, codec, encoding)
+    with path.open(encoding=codec, newline="") as file:
+        head = file.read(HEAD_CHARACTERS)
+    sep = SEP_LINE.match(head)
+    named = "\t" if suffix_of(name) == ".tsv" else ""
+    delimiter = named or (sep.group(1) if sep else _delimiter_of(head))
+    # Excel's ``sep=;`` line is not shown by spreadsheets, so it is not counted: line 1 is the one below it.
+    skip = len(sep.group(0)) if sep else 0
+    return Grid(
+        form=f"{encoding}, {DELIMITER_NAMES[delimiter]}",
+        records=partial(_records, path, codec, delimiter, skip),
+        rows=lines,
     )
 
 
-def _decode(data: bytes) -> tuple[str, str]:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding, codec = "UTF-16", "utf-16"
-    else:
-        encoding, codec = "UTF-8", "utf-8-sig"
-    if data.startswith(b"PK\x03\x04") or data.startswith(b"\xd0\xcf\x11\xe0"):
-        raise Invalid("The sheet is an Excel workbook or an archive. Save it as “CSV UTF-8”.", field="sheet")
-    try:
-        text = data.decode(codec)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        byte = data[error.start] if error.start < len(data) else 0
+def _encoding_of(path: Path) -> tuple[str, str]:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise Invalid(
-            f"Line {line}: the sheet is not {encoding} (byte 0x{byte:02X}). Save it as “CSV UTF-8”.", field="sheet"
-        ) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise Invalid(f"Line {line}: the sheet holds a NUL character: it is not a text file.", field="sheet")
-    return text, encoding
+            "The sheet is an Excel workbook or an archive under the name of a text. Name it .xlsx, or save it as"
+            " “CSV UTF-8”.",
+            field="sheet",
+        )
+    return ("utf-16", "UTF-16") if start.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "UTF-8")
 
 
-def _without_sep_line(text: str) -> tuple[str, str | None]:
-    """Takes off Excel's ``sep=;`` line. Spreadsheets do not show it, so it is not counted: line 1 is the header."""
-    found = re.match(r'"?sep=([,;\t])"?[ \t;,]*(?:\r\n|\r|\n|$)', text, re.IGNORECASE)
-    return (text[found.end() :], found.group(1)) if found else (text, None)
+def _check_text(path: Path, codec: str, encoding: str) -> int:
+    """Decodes the whole file by pieces. Returns how many lines end in it."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    line, since_break = 1, 0
+    with path.open("rb") as file:
+        while True:
+            chunk = file.read(CHUNK_BYTES)
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                line += bytes(error.object[: error.start]).count(b"\n")
+                byte = error.object[error.start] if error.start < len(error.object) else 0
+                raise Invalid(
+                    f"Line {line}: the sheet is not {encoding} (byte 0x{byte:02X}). Save it as “CSV UTF-8”.",
+                    field="sheet",
+                ) from None
+            if "\0" in text:
+                line += text[: text.index("\0")].count("\n")
+                raise Invalid(f"Line {line}: the sheet holds a NUL character: it is not a text file.", field="sheet")
+            line, since_break = _count_lines(text, line, since_break)
+            if not chunk:
+                return line
 
 
-def _delimiter_of(text: str) -> str:
-    """The separator under which the header holds most of our columns, then most columns at all."""
-    head = text.lstrip(BLANK)[:20_000]
+def _count_lines(text: str, line: int, since_break: int) -> tuple[int, int]:
+    """Goes on counting; refuses one enormous line before anybody holds it in memory."""
+    last = max(text.rfind("\n"), text.rfind("\r"))
+    first_break = min((at for at in (text.find("\n"), text.find("\r")) if at >= 0), default=len(text))
+    if since_break + first_break > MOST_LINE_CHARACTERS:
+        raise Invalid(
+            f"Line {line} has more than {MOST_LINE_CHARACTERS:,} characters: it is no row of a sheet.", field="sheet"
+        )
+    breaks = text.count("\n") or text.count("\r")
+    return line + breaks, len(text) - last - 1 if last >= 0 else since_break + len(text)
+
+
+def _delimiter_of(head: str) -> str:
+    """The separator under which a row near the top holds most of our columns, then most columns at all."""
 
     def fitness(delimiter: str) -> tuple[int, int]:
+        best = (0, 0)
         try:
-            first = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
+            reader = csv.reader(io.StringIO(head.lstrip(BLANK), newline=""), delimiter=delimiter)
+            for record in islice(reader, HEAD_ROWS):
+                best = max(best, (len({tidy_name(cell) for cell in record} & BY_NAME.keys()), len(record)))
         except csv.Error:
-            return (0, 0)
-        names = {tidy_name(cell) for cell in first}
-        return (len(names & BY_NAME.keys()), len(first))
+            pass
+        return best
 
     return max(DELIMITERS, key=fitness)
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path, codec: str, delimiter: str, skip: int) -> Iterator[Record]:
     """Every record with the line it begins on. Quoted fields with line breaks count as the lines they take."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    while True:
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise Invalid(f"Line {line}: {_in_words(str(error))}", field="sheet") from None
-        yield line, [unguarded(cell.strip(BLANK)) for cell in record]
-        line = reader.line_num + 1
+    with path.open(encoding=codec, newline="") as file:
+        file.read(skip)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        line = 1
+        while True:
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise Invalid(f"Line {line}: {_in_words(str(error))}", field="sheet") from None
+            yield Record(line=line, cells=tuple([unguarded(cell.strip(BLANK)) for cell in record]))
+            line = reader.line_num + 1
 
 
 def _in_words(cause: str) -> str:
@@ -117,80 +138,26 @@ def _in_words(cause: str) -> str:
     return f"cannot be read ({cause})."
 
 
-def tidy_name(cell: str) -> str:
-    """A column's name as we write it: ``" Job ID "`` is ``job_id``."""
-    return re.sub(r"[\s\-_]+", "_", cell.strip(BLANK).replace("\u00a0", " ").lower()).strip("_")
-
-
-def _columns(header: list[str], line: int, delimiter: str) -> dict[int, str]:
-    """Our name of each column to keep, by its place."""
-    if len(header) > MOST_COLUMNS:
-        raise Invalid(
-            f"Line {line}: the header has {len(header)} columns; at most {MOST_COLUMNS} are allowed.", field="sheet"
-        )
-    kept: dict[int, str] = {}
-    seen: dict[str, int] = {}
-    for index, cell in enumerate(header):
-        name = tidy_name(cell) or f"column_{index + 1}"
-        if name in seen:
-            raise Invalid(
-                f"Line {line}: columns {seen[name]} and {index + 1} are both called {shown(cell)}.", field="sheet"
-            )
-        seen[name] = index + 1
-        if name != ERROR_COLUMN:
-            kept[index] = name
-    missing = [name for name in REQUIRED if name not in seen]
-    if missing:
-        raise Invalid(
-            f"Line {line}: the header lacks {_listed(missing)}. Found, separated by {DELIMITER_NAMES[delimiter]}: "
-            f"{', '.join(shown(cell, 30) for cell in header[:12] if cell) or 'nothing'}.",
-            field="sheet",
-        )
-    return kept
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _row(line: int, record: list[str], kept: dict[int, str], *, width: int) -> Row:
-    values = tuple(record[index] if index < len(record) else "" for index in kept)
-    return Row(line=line, values=values, surplus=tuple(cell for cell in record[width:] if cell))
-
-
-def _without_empty_columns(table: Table) -> Table:
-    """Drops the nameless columns in which no row has anything: Excel leaves such behind."""
-    full = [index for index, title in enumerate(table.header) if title or any(row.values[index] for row in table.rows)]
-    if len(full) == len(table.header):
-        return table
-    return Table(
-        header=tuple(table.header[index] for index in full),
-        names=tuple(table.names[index] for index in full),
-        rows=tuple(
-            Row(line=row.line, values=tuple(row.values[index] for index in full), surplus=row.surplus)
-            for row in table.rows
-        ),
-        encoding=table.encoding,
-        delimiter=table.delimiter,
-    )
-
-
 def write(records: Iterable[Iterable[str]]) -> bytes:
     """A CSV for Excel: UTF-8 with BOM, comma, CRLF. A cell that a spreadsheet would calculate is guarded."""
+    return b"".join(written(records))
+
+
+def written(records: Iterable[Iterable[str]]) -> Iterator[bytes]:
+    """As ``write``, record by record."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
+    yield codecs.BOM_UTF8
     for record in records:
         writer.writerow([guarded(cell) for cell in record])
-    return out.getvalue().encode("utf-8-sig", "replace")
+        yield out.getvalue().encode("utf-8", "replace")
+        out.seek(0)
+        out.truncate()
 
 
 def guarded(cell: str) -> str:
     """The cell with an apostrophe before what would make it a formula."""
-    return (
-        GUARD + cell
-        if cell.lstrip(BLANK.replace("\t", "").replace("\r", "").replace("\n", "")).startswith(FORMULA)
-        else cell
-    )
+    return GUARD + cell if cell.lstrip(BLANK_IN_CELL).startswith(FORMULA) else cell
 
 
 def unguarded(cell: str) -> str:

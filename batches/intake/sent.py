@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+from batches.intake.grid import SHEET_SUFFIXES
 from batches.intake.table import shown
-from batches.intake.upload import MOST_FILES, SHEET_SUFFIXES, Sent
+from batches.intake.upload import MOST_FILES, Sent
 from batches.models import Upload, UploadedFile
 from jobs.errors import Conflict, Invalid
 from jobs.models import Asset, SentFile, Team
@@ -84,8 +85,8 @@ def add(user: User, upload: Upload, files: Sequence[SentFile]) -> None:
     for sent in filter(is_opened, files):
         raise Invalid(f"{shown(sent.name)} cannot be added to a sheet: upload it with the sheet anew.", field="files")
     with transaction.atomic():
-        if not Upload.objects.select_for_update().filter(pk=upload.pk, committed_at=None).exists():
-            raise Conflict("This upload was committed already, or discarded.", state="committed")
+        if not Upload.objects.select_for_update().filter(pk=upload.pk, state__in=Upload.STILL).exists():
+            raise Conflict("This upload was committed or discarded, or a worker is at it now.", state="committed")
         known = {file.name: file.asset.sha256 for file in upload.files.select_related("asset")}
         if len(known) + len(files) > MOST_FILES:
             raise Invalid(f"More than {MOST_FILES:,} files were sent.", field="files")

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from jobs.models import PRIORITIES
 
@@ -17,6 +16,8 @@ JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,50}")
 PSD_SUFFIXES = (".psd", ".psb")
 PROJECT_SUFFIXES = (".aepx", ".aep")
 PRIORITY_WORDS = {**PRIORITIES, "medium": PRIORITIES["normal"]}
+BLANK = " \t\r\n\v\f\u00a0\u2007\u202f\u200b\u2060\ufeff"
+MOST_COLUMNS = 200
 NOT_IN_FILE_NAMES = '<>:"/\\|?*'
 RESERVED_NAMES = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
@@ -36,28 +37,16 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row as it stands in the sheet. ``line`` is the line it begins on; line 1 is the header.
+    """One row as it stands in the sheet. ``line`` is the line it begins on; in a workbook the number of its row.
 
-    ``values`` are the cells in the order of the sheet's columns, padded to their number; ``surplus`` are cells beyond.
+    ``values`` are the cells in the order of the sheet's columns, padded to their number; ``surplus`` are cells beyond;
+    ``faults`` are (place among the values, message) of what the format itself finds wrong.
     """
 
     line: int
     values: tuple[str, ...]
     surplus: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A sheet that could be read. ``names`` are our names of the columns, or tidied names for unknown ones."""
-
-    header: tuple[str, ...]
-    names: tuple[str, ...]
-    rows: tuple[Row, ...]
-    encoding: str
-    delimiter: str
-
-    def cells(self, row: Row) -> dict[str, str]:
-        return dict(zip(self.names, row.values, strict=True))
+    faults: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +69,7 @@ def _path_to(*suffixes: str) -> Rule:
     def rule(text: str) -> str | None:
         if unprintable(text):
             return "holds a character that cannot be in a file name."
-        if PurePosixPath(text.replace("\\", "/")).suffix.lower() not in suffixes:
+        if _split(text.replace("\\", "/"))[1] not in suffixes:
             return f"{shown(text)} must end in {' or '.join(suffixes)}."
         return None
 
@@ -89,16 +78,22 @@ def _path_to(*suffixes: str) -> Rule:
 
 def _output_name(text: str) -> str | None:
     bad = sorted({letter for letter in text if letter in NOT_IN_FILE_NAMES})
-    path = PurePosixPath(text)
+    stem, suffix = _split(text)
     if bad:
         return f"{shown(text)} must be a plain file name, without {' '.join(bad)}"
     if unprintable(text):
         return "holds a character that cannot be in a file name."
-    if path.suffix.lower() not in PROJECT_SUFFIXES or text.startswith("."):
+    if suffix not in PROJECT_SUFFIXES or text.startswith("."):
         return f"{shown(text)} must be a name that ends in .aep or .aepx."
-    if path.stem.rstrip(" .") != path.stem or path.stem.split(".")[0].lower() in RESERVED_NAMES:
+    if stem.rstrip(" .") != stem or stem.split(".")[0].lower() in RESERVED_NAMES:
         return f"{shown(text)} is a name that Windows does not allow."
     return None
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Stem and ending of a path's name, the ending in lower case; as pathlib has it, in a fraction of the time."""
+    stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return (stem, f".{suffix.lower()}") if stem and suffix else (f"{stem}{dot}{suffix}", "")
 
 
 def _priority(text: str) -> str | None:
@@ -108,16 +103,22 @@ def _priority(text: str) -> str | None:
 
 
 def _words(text: str) -> str | None:
-    return (
-        "holds a control character."
-        if any(unicodedata.category(c) == "Cc" and c not in "\t\r\n" for c in text)
-        else None
-    )
+    if text.isprintable():
+        return None
+    kinds = {unicodedata.category(letter) for letter in text if letter not in "\t\r\n"}
+    if "Cs" in kinds:
+        return "holds half a character (a lone surrogate)."
+    return "holds a control character." if "Cc" in kinds else None
+
+
+def tidy_name(cell: str) -> str:
+    """A column's name as we write it: ``" Job ID "`` is ``job_id``."""
+    return re.sub(r"[\s\-_]+", "_", cell.strip(BLANK).replace("\u00a0", " ").lower()).strip("_")
 
 
 def unprintable(text: str) -> bool:
     """Control, format-free surrogate and line characters: nothing that a file name should hold."""
-    return any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text)
+    return not text.isprintable() and any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text)
 
 
 def shown(text: str, most: int = 60) -> str:
@@ -202,17 +203,19 @@ def _too_long(text: str, most: int) -> str | None:
     return f"has {len(text)} characters; at most {most} are allowed." if len(text) > most else None
 
 
-def repeated(values: list[tuple[int, str]], column: str) -> dict[int, Fault]:
-    """The faults of rows whose value stands in an earlier row already, upper and lower case alike for file names.
+class Repeats:
+    """Finds values of a column that stand in an earlier row already, upper and lower case alike for file names."""
 
-    ``values`` are (line, text) in the order of the sheet; the answer is by line.
-    """
-    first: dict[str, int] = {}
-    faults: dict[int, Fault] = {}
-    for line, text in values:
-        key = unicodedata.normalize("NFC", text).casefold() if column == "output_name" else text
-        if key in first:
-            faults[line] = Fault(column=column, message=f"{shown(text)} is already used in line {first[key]}.")
-        else:
-            first[key] = line
-    return faults
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._first: dict[str, int] = {}
+
+    def fault(self, line: int, text: str) -> Fault | None:
+        """What is wrong with a text, by the rows that were asked about before."""
+        key = text
+        if self.column == "output_name":
+            key = text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+        first = self._first.setdefault(key, line)
+        if first == line:
+            return None
+        return Fault(column=self.column, message=f"{shown(text)} is already used in line {first}.")

@@ -12,13 +12,14 @@ from typing import IO, Protocol
 from django.conf import settings
 
 from batches.intake import archive
-from batches.intake.csv_source import BLANK
-from batches.intake.table import shown, unprintable
+from batches.intake.grid import JSON_SUFFIXES, KINDS, TEXT_SUFFIXES, WORKBOOK_SUFFIXES, suffix_of
+from batches.intake.table import BLANK, shown, unprintable
 from jobs.errors import Invalid
 from jobs.storage import CHUNK_BYTES
 from jobs.store import hash_file
 
-SHEET_SUFFIXES = (".csv", ".tsv", ".txt")
+PLAIN_TEXT = ".txt"
+TABLES = (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES)
 MOST_FILES = archive.MOST_ENTRIES
 MOST_NAME_CHARACTERS = 250
 MOST_PART_BYTES = 200
@@ -55,16 +56,20 @@ def received(files: Iterable[Sent]) -> Iterator[list[Received]]:
 
 
 def pick_sheet(files: list[Received]) -> tuple[Received, list[Received]]:
-    """The one file that is the sheet, and the others. A CSV at the top outranks those in folders, any CSV a .txt."""
-    sheets = [file for file in files if PurePosixPath(file.name).suffix.lower() in SHEET_SUFFIXES]
-    csvs = [file for file in sheets if file.name.lower().endswith(".csv")]
-    for candidates in ([file for file in csvs if "/" not in file.name], csvs, sheets):
-        if len(candidates) == 1:
-            return candidates[0], [file for file in files if file is not candidates[0]]
-        if candidates:
-            names = ", ".join(shown(file.name) for file in candidates[:4])
-            raise Invalid(f"There are {len(candidates)} sheets: {names}. Send one.", field="sheet")
-    raise Invalid("There is no sheet among the files: add one that ends in .csv.", field="sheet")
+    """The one file that is the sheet, and the others.
+
+    One at the top outranks those in folders; a CSV, TSV or workbook outranks a JSON, any of these a .txt.
+    """
+    kinds = [[one for one in TABLES if one != PLAIN_TEXT], JSON_SUFFIXES, [PLAIN_TEXT]]
+    sheets = [[file for file in files if suffix_of(file.name) in kind] for kind in kinds]
+    for found in sheets:
+        for candidates in ([file for file in found if "/" not in file.name], found):
+            if len(candidates) == 1:
+                return candidates[0], [file for file in files if file is not candidates[0]]
+            if candidates:
+                names = ", ".join(shown(file.name) for file in candidates[:4])
+                raise Invalid(f"There are {len(candidates)} sheets: {names}. Send one.", field="sheet")
+    raise Invalid(f"There is no sheet among the files: add one ({KINDS}).", field="sheet")
 
 
 def files_below(directory: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
 from batches.models import Batch, Upload
+from jobs import tasks
 from jobs.models import Job
 from jobs.states import Stage, State
 from tests.batches.sheets import aepx_bytes, good_rows, psd_bytes, sheet_of, zip_of
+from tests.batches.workbooks import TITLES, rows_of, xlsx
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +61,7 @@ def test_the_bad_rows_come_as_a_csv(api, people, upload):
     response = api(people.vera).get(upload["bad_rows"], headers={"Accept": "text/csv"})
     assert response["Content-Type"].startswith("text/csv")
     assert "attachment" in response["Content-Disposition"]
-    text = response.content.decode("utf-8-sig")
+    text = b"".join(response).decode("utf-8-sig")
     assert text.splitlines()[0].endswith("error")
     assert "J 3" in text
     assert "J-1" not in text
@@ -258,3 +261,75 @@ def test_the_ladder_of_starting(api, people, batch):
     assert api(people.oscar).post(where).status_code == 404
     assert api(people.rita).post(where).status_code == 403
     assert batch.jobs.get().state == State.PENDING
+
+
+# Foreign headers, workbooks, large sheets -----------------------------------------------------------------------------
+def test_a_mapping_comes_along_or_later(api, people):
+    client = api(people.olga)
+    sheet = named("s.csv", b"one,two,three,four\nJ-1,a.psd,a.aepx,o.aep\n")
+    upload = send(client, sheet=sheet).json()
+    assert (upload["state"], upload["rows"]) == ("mapping", [])
+    assert upload["problem"].startswith("Say which column is job_id")
+    assert client.post(f"{upload['url']}commit/", {"rows": "all"}).json() == {"mapping": [upload["problem"]]}
+    given = {"job_id": "One", "psd_path": "two", "aepx_path": "three", "output_name": "four"}
+    changed = client.patch(upload["url"], {"mapping": given})
+    assert changed.status_code == 200, changed.content
+    assert (changed.json()["good"], changed.json()["mapping"]["job_id"]) == (1, {"title": "one", "how": "chosen"})
+    sheet.seek(0)
+    again = send(client, sheet=sheet, mapping=json.dumps({**given, "output_name": "three", "aepx_path": "four"}))
+    assert (again.json()["good"], again.json()["bad"]) == (0, 1)
+
+
+@pytest.mark.parametrize("given", ["[]", "no json", '{"job_id": 1}', '{"colour": "a"}', '{"job_id": "nowhere"}'])
+def test_a_mapping_that_makes_no_sense_is_400(api, people, given):
+    response = send(api(people.olga), *good_rows(1), mapping=given)
+    assert (response.status_code, list(response.json())) == (400, ["mapping"])
+    assert not Upload.objects.exists()
+
+
+def test_the_ladder_of_changing_an_upload(api, people, upload):
+    body = {"mapping": {"job_id": "job_id"}}
+    assert api().patch(upload["url"], body).status_code == 401
+    assert api(people.oscar).patch(upload["url"], body).status_code == 404
+    assert api(people.vera).patch(upload["url"], body).status_code == 403
+    assert api(people.olga).patch(upload["url"], {"mapping": "no"}).status_code == 400
+    assert api(people.olga).patch(upload["url"], {"sheet_name": "May"}).json() == {
+        "sheet_name": ["“spring.csv” has no sheets to choose “May” from."]
+    }
+    api(people.olga).post(f"{upload['url']}commit/", {"rows": "good"})
+    assert api(people.olga).patch(upload["url"], body).status_code == 409
+
+
+def test_a_sheet_of_a_workbook_is_chosen(api, people):
+    client = api(people.olga)
+    data = xlsx({"May": [TITLES, *rows_of(1)], "June": [TITLES, *rows_of(3)]})
+    upload = send(client, sheet=named("plan.xlsx", data), sheet_name="June").json()
+    assert (upload["good"], upload["sheet_name"], upload["sheet_names"]) == (3, "June", ["May", "June"])
+    assert client.patch(upload["url"], {"sheet_name": "May"}).json()["good"] == 1
+    assert send(client, sheet=named("plan.xlsx", data), sheet_name="July").json().keys() == {"sheet_name"}
+
+
+def test_all_rows_come_page_by_page(api, people, upload):
+    client = api(people.vera)
+    page = client.get(upload["all_rows"], {"page_size": 2}).json()
+    assert page["results"] == upload["rows"][:2]
+    assert client.get(page["next"]).json()["results"] == upload["rows"][2:]
+    assert client.get(upload["all_rows"], {"only": "bad"}).json()["results"] == upload["rows"][2:]
+    assert client.get(upload["all_rows"], {"only": "good"}).json()["results"] == upload["rows"][:2]
+
+
+def test_a_large_sheet_is_polled(api, people, settings):
+    settings.SHEET_ROWS_AT_ONCE = 2
+    client = api(people.olga)
+    upload = send(client, *good_rows(5)).json()
+    assert (upload["state"], upload["rows"]) == ("judging", [])
+    assert upload["progress"] == {"step": "", "done": 0, "total": 7}
+    tasks.work()
+    assert client.get(upload["url"]).json()["good"] == 5
+    committed = client.post(f"{upload['url']}commit/", {"rows": "all"})
+    assert (committed.status_code, committed.json()["state"], committed.json()["batch"]) == (202, "opening", None)
+    assert client.delete(upload["url"]).status_code == 409
+    assert client.get("/api/batches/").json()["results"] == []
+    tasks.work()
+    done = client.get(upload["url"]).json()
+    assert (done["state"], client.get(f"/api/batches/{done['batch']}/").json()["counts"]["total"]) == ("committed", 5)

@@ -64,7 +64,7 @@ def test_row_errors_are_told_with_line_and_column_and_nothing_is_kept(people, sh
     out = io.StringIO()
     with pytest.raises(CommandError) as error:
         call_command("import_batch", str(path), "--team", "Blue", "--assets", str(tmp_path / "sent"), stdout=out)
-    assert "spring.csv: line 3: job_id “bad id” may only hold" in out.getvalue()
+    assert "spring.csv: Line 3: job_id “bad id” may only hold" in out.getvalue()
     assert str(error.value).startswith("spring.csv: 1 row has errors")
     assert not Upload.objects.exists()
 

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from batches.intake import checks, opening
+from batches.intake import checks, committing, opening
 from batches.models import Batch, Upload
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import Asset, Event, Job
@@ -24,7 +24,7 @@ def preview(person, team, *lines, files=None, name="spring.csv", **header):
 
 
 def errors(upload):
-    return {row["line"]: [(e["column"], e["message"]) for e in row["errors"]] for row in upload.verdicts["rows"]}
+    return {row.line: [(column, message) for column, message, _ in row.errors] for row in upload.rows.all()}
 
 
 def test_good_rows_become_the_pending_jobs_of_a_batch(people, blue):
@@ -35,7 +35,7 @@ def test_good_rows_become_the_pending_jobs_of_a_batch(people, blue):
         "J-2,a.psd,a.aepx,two.aepx,,,,,",
         header="job_id,psd_path,aepx_path,output_name,client_name,project_name,priority,notes,Brand Colour",
     )
-    assert (upload.verdicts["good"], upload.verdicts["bad"]) == (2, 0)
+    assert (upload.good, upload.bad) == (2, 0)
     batch = opening.commit_all(people.olga, upload, name="  My   batch ")
     one, two = batch.jobs.order_by("row_line")
     assert batch.name == "My batch"
@@ -71,9 +71,9 @@ def test_the_sheet_may_lie_in_the_zip(people, blue):
     files = {"in/sheet.csv": sheet_of(*good_rows(1)), "in/a.psd": psd_bytes(), "in/a.aepx": aepx_bytes()}
     upload = opening.preview_upload(people.olga, blue, sheet_name="all.zip", sheet_file=zip_of(files))
     assert upload.sheet.name == "sheet.csv"
-    assert upload.verdicts["good"] == 1
+    assert upload.good == 1
     again = opening.preview_files(people.olga, blue, files=[("all.zip", zip_of(files))])
-    assert again.verdicts == upload.verdicts
+    assert (again.good, again.bad) == (upload.good, upload.bad)
 
 
 def test_every_error_names_line_and_column(people, blue):
@@ -155,7 +155,7 @@ def test_the_second_of_two_sheets_with_one_job_id_is_a_conflict_and_leaves_nothi
 def test_a_race_that_only_the_database_sees_is_a_conflict_too(people, blue, monkeypatch):
     first, second = preview(people.olga, blue, *good_rows(1)), preview(people.olga, blue, *good_rows(1))
     opening.commit_all(people.olga, first)
-    monkeypatch.setattr(opening, "taken_ids", lambda *args: set())
+    monkeypatch.setattr(committing, "taken_ids", lambda *args: set())
     with pytest.raises(Conflict, match="in this moment"):
         opening.commit_all(people.olga, second, again=True)
     assert Batch.objects.count() == 1
@@ -216,22 +216,23 @@ def test_the_bad_rows_come_back_as_a_sheet_with_their_errors(people, blue):
         "?,a.psd,a.aepx,x.aep,=HYPERLINK(1)",
         header="job_id,psd_path,aepx_path,output_name,My notes",
     )
-    header, row = csv.reader(io.StringIO(opening.bad_rows_csv(upload).decode("utf-8-sig"), newline=""))
+    header, row = csv.reader(io.StringIO(b"".join(opening.bad_rows_csv(upload)).decode("utf-8-sig"), newline=""))
     assert header == ["job_id", "psd_path", "aepx_path", "output_name", "My notes", "error"]
     assert row[4] == "'=HYPERLINK(1)"
     assert row[5].startswith("Line 3: job_id “?” may only hold")
 
 
 def test_a_thousand_rows_that_share_a_template_look_at_it_once(
-    people, blue, tmp_path, monkeypatch, django_assert_max_num_queries
+    people, blue, tmp_path, monkeypatch, settings, django_assert_max_num_queries
 ):
     put_in_root(tmp_path / "assets", a_psd=psd_bytes(), b_psd=psd_bytes(), a_aepx=aepx_bytes())
     looks = []
     monkeypatch.setattr(checks, "look", lambda *args: looks.append(args) or "")
     rows = [f"J-{n},{'ab'[n % 2]}.psd,a.aepx,out-{n}.aep" for n in range(1000)]
-    with django_assert_max_num_queries(15):
+    settings.SHEET_ROWS_AT_ONCE = 1000
+    with django_assert_max_num_queries(20):
         upload = preview(people.olga, blue, *rows, files=[])
-    assert upload.verdicts["good"] == 1000
+    assert upload.good == 1000
     assert len(looks) == 3
-    with django_assert_max_num_queries(44):
+    with django_assert_max_num_queries(55):
         assert opening.commit_all(people.olga, upload).jobs.count() == 1000

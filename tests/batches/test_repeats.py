@@ -79,7 +79,7 @@ def test_only_within_the_window(people, first, second, settings):
 def test_a_repeat_is_told_before_the_errors_that_it_causes(people, blue):
     batch = opening.commit_all(people.olga, preview(people.olga, blue, *good_rows(1)))
     upload = preview(people.olga, blue, *good_rows(1))
-    assert upload.verdicts["bad"] == 1  # the id is that of the first batch's open job
+    assert upload.bad == 1  # the id is that of the first batch's open job
     with pytest.raises(Repeated) as refused:
         opening.commit_all(people.olga, upload)
     assert refused.value.batch == batch

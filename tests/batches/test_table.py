@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batches.intake.table import BY_NAME, cell_faults, repeated
+from batches.intake.table import BY_NAME, Repeats, cell_faults
 
 GOOD = {"job_id": "J1", "psd_path": "a.psd", "aepx_path": "b/a.aepx", "output_name": "o.aep"}
 
@@ -84,6 +84,11 @@ def test_a_control_character_is_a_fault_but_a_line_break_in_the_notes_is_not():
 
 def test_every_fault_of_a_row_is_told():
     assert len(faults(job_id="?", psd_path="", aepx_path="x.txt", output_name="o", priority="z")) == 5
+
+
+def repeated(values, column):
+    repeats = Repeats(column)
+    return {line: fault for line, text in values if (fault := repeats.fault(line, text))}
 
 
 def test_a_repeated_value_names_the_line_of_the_first():

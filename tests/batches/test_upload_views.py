@@ -8,10 +8,12 @@ from django.urls import reverse
 
 from batches.intake import opening
 from batches.models import Batch, Upload
+from jobs import errands, tasks
 from jobs.models import Membership
 from jobs.states import Role
 from tests.batches.sheets import both, good_rows, sheet_of
 from tests.batches.test_opening import preview
+from tests.batches.workbooks import TITLES, rows_of, xlsx
 from tests.people import make_job
 
 
@@ -41,8 +43,8 @@ def files(*lines):
 
 
 NEW = "/admin/batches/new/"
-GETS = ["upload_preview", "upload_bad_rows"]
-POSTS = ["upload_commit", "upload_check", "upload_discard"]
+GETS = ["upload_preview", "upload_bad_rows", "upload_progress"]
+POSTS = ["upload_commit", "upload_check", "upload_discard", "upload_mapping"]
 
 
 @pytest.mark.parametrize("name", GETS + POSTS)
@@ -78,15 +80,15 @@ def test_only_operators_may_upload(client, people, method):
 def test_the_drop_zone_explains_the_columns(as_olga):
     text = as_olga.get(NEW).content.decode()
     assert "output_name" in text
-    assert "sample.csv" in text
+    assert at("template_sample") in text
     assert as_olga.put(NEW).status_code == 405
 
 
 def test_the_sample_sheet_would_pass_but_for_its_files(as_olga, people, blue):
-    data = as_olga.get(at("sample_sheet")).content
+    data = b"".join(as_olga.get(at("sample_sheet")))
     lines = data.decode("utf-8-sig").splitlines()
     upload = preview(people.olga, blue, *lines[1:], header=lines[0])
-    columns = {error["column"] for row in upload.verdicts["rows"] for error in row["errors"]}
+    columns = {column for row in upload.rows.all() for column, _, _ in row.errors}
     assert columns == {"psd_path", "aepx_path"}
 
 
@@ -94,7 +96,7 @@ def test_a_sheet_with_its_files_leads_to_the_preview(as_olga, blue):
     answer = as_olga.post(NEW, {"files": files(*good_rows(2))})
     upload = Upload.objects.get()
     assert (answer.status_code, answer["Location"]) == (302, at("upload_preview", upload.pk))
-    assert (upload.team, upload.verdicts["good"]) == (blue, 2)
+    assert (upload.team, upload.good) == (blue, 2)
 
 
 def test_with_several_teams_one_must_be_chosen(as_olga, people, red):
@@ -151,7 +153,7 @@ def test_the_bad_rows_are_a_file(as_olga, upload):
     answer = as_olga.get(at("upload_bad_rows", upload.pk))
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="spring - rows with errors.csv"'
-    assert b"'=x.aep" in answer.content
+    assert b"'=x.aep" in b"".join(answer)
 
 
 def test_all_rows_are_committed_under_the_name(as_olga, good):
@@ -186,18 +188,18 @@ def test_rows_that_went_stale_are_a_conflict_with_fresh_verdicts(as_olga, good, 
     assert answer.status_code == 409
     assert "is the id of an open job" in answer.content.decode()
     good.refresh_from_db()
-    assert (good.verdicts["good"], good.verdicts["bad"]) == (1, 1)
+    assert (good.good, good.bad) == (1, 1)
 
 
 def test_checking_again_finds_what_was_put_in_place(as_olga, people, blue, tmp_path):
     upload = preview(people.olga, blue, *good_rows(1), files=[])
-    assert upload.verdicts["bad"] == 1
+    assert upload.bad == 1
     (tmp_path / "assets").mkdir()
     for name, data in both():
         (tmp_path / "assets" / name).write_bytes(data.read())
     assert as_olga.post(at("upload_check", upload.pk)).status_code == 302
     upload.refresh_from_db()
-    assert upload.verdicts["good"] == 1
+    assert upload.good == 1
 
 
 def test_a_discarded_upload_is_gone(as_olga, upload):
@@ -220,3 +222,95 @@ def test_a_missing_role_is_told_on_a_page_and_to_htmx_in_words(client, people):
     assert "takes the role operator" in page.content.decode()
     words = client.get(reverse("admin:batch_upload"), headers={"HX-Request": "true"})
     assert (words.status_code, words.content.decode()) == (403, "Uploading a sheet takes the role operator in a team.")
+
+
+FOREIGN = "Auftrag,Photoshop-Datei,Vorlage,Output File,Wunsch"
+
+
+def test_proposed_columns_are_shown_as_a_step_that_is_open(as_olga, people, blue):
+    upload = preview(people.olga, blue, "J-1,a.psd,a.aepx,o.aep,red", header=FOREIGN)
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert 'id="mapping" open' in text
+    assert '<option value="vorlage" selected>Vorlage</option>' in text
+    assert "Proposed: another word for it." in text
+    assert "Wunsch" in text
+
+
+def test_a_sheet_in_our_own_words_has_the_step_closed_and_the_role_decides(as_olga, client, people, good):
+    assert 'id="mapping" open' not in as_olga.get(at("upload_preview", good.pk)).content.decode()
+    client.force_login(people.vera)
+    assert 'id="mapping"' not in client.get(at("upload_preview", good.pk)).content.decode()
+
+
+def test_a_person_chooses_the_columns(as_olga, people, blue):
+    upload = preview(people.olga, blue, "J-1,a.psd,a.aepx,o.aep", header="one,two,three,four")
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "Say which column is job_id" in text
+    assert "Open with" not in text
+    chosen = {"job_id": "one", "psd_path": "two", "aepx_path": "three", "output_name": "four", "notes": ""}
+    assert as_olga.post(at("upload_mapping", upload.pk), chosen).status_code == 302
+    assert "Open with all 1 jobs" in as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    twice = as_olga.post(at("upload_mapping", upload.pk), {**chosen, "notes": "one"})
+    assert twice.status_code == 422
+    assert "cannot be both job_id and notes" in twice.content.decode()
+    upload.refresh_from_db()
+    assert upload.good == 1
+
+
+def test_another_sheet_of_a_workbook_is_taken(as_olga, people, blue):
+    data = xlsx({"May": [["Plan"], TITLES, *rows_of(1)], "June": [TITLES, *rows_of(3)]})
+    as_olga.post(NEW, {"files": [SimpleUploadedFile("plan.xlsx", data), *files(*good_rows(1))[1:]]})
+    upload = Upload.objects.get()
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "Excel workbook “May”" in text
+    assert "Lines above the header were skipped" in text
+    as_olga.post(at("upload_mapping", upload.pk), {"sheet_name": "June", "seen_sheet": "May"})
+    upload.refresh_from_db()
+    assert (upload.good, upload.layout["sheet_name"]) == (3, "June")
+    wrong = as_olga.post(at("upload_mapping", upload.pk), {"sheet_name": "July", "seen_sheet": "June"})
+    assert wrong.status_code == 422
+    assert "There is no sheet “July”" in wrong.content.decode()
+
+
+def test_errors_of_a_workbook_name_the_cell(as_olga, people, blue):
+    data = xlsx({"Jobs": [TITLES, ["bad id", "a.psd", "a.aepx", "o.aep"]]})
+    as_olga.post(NEW, {"files": [SimpleUploadedFile("s.xlsx", data), *files(*good_rows(1))[1:]]})
+    upload = Upload.objects.get()
+    assert "Jobs!A2" in as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "Jobs!A2: job_id" in b"".join(as_olga.get(at("upload_bad_rows", upload.pk))).decode()
+
+
+def test_rows_with_errors_come_first(as_olga, upload):
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert text.index("bad id") < text.index("J-1")
+    assert "bad id" not in as_olga.get(at("upload_preview", upload.pk), {"only": "good"}).content.decode()
+
+
+def test_a_large_sheet_shows_its_progress_until_it_is_judged_and_opened(as_olga, people, blue, settings):
+    settings.SHEET_ROWS_AT_ONCE = 2
+    upload = preview(people.olga, blue, *good_rows(4))
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "Waiting for a worker" in text
+    held = errands.claim("worker")
+    held.hold(done=1, total=4, step="Judging rows")
+    text = as_olga.get(at("upload_progress", upload.pk)).content.decode()
+    assert "1 of about 4 rows" in text
+    assert 'aria-valuenow="25"' in text
+    errands.perform(held)
+    assert as_olga.get(at("upload_progress", upload.pk))["HX-Refresh"] == "true"
+    answer = as_olga.post(at("upload_commit", upload.pk), {"rows": "all", "name": "Large"})
+    assert answer["Location"] == at("upload_preview", upload.pk)
+    batch = Batch.objects.get()
+    assert as_olga.get(at("batch", batch.pk)).status_code == 404
+    assert "Opening the batch" in as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    tasks.work()
+    assert as_olga.get(at("upload_preview", upload.pk))["Location"] == at("batch", batch.pk)
+    assert as_olga.get(at("batch", batch.pk)).status_code == 200
+
+
+def test_a_refused_sheet_says_why(as_olga, people, blue):
+    upload = preview(people.olga, blue, *good_rows(1))
+    Upload.objects.filter(pk=upload.pk).update(state="refused", problem="Line 9: it is broken.", good=0)
+    text = as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "Line 9: it is broken." in text
+    assert "Discard" in text

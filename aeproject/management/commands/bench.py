@@ -6,6 +6,7 @@ import platform
 import shutil
 import statistics
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from aeproject import demo, queue_bench
+from aeproject import demo, intake_bench, queue_bench
 from aeproject.processes import start_command, stop_all
 from batches.actions import start
 from batches.intake.opening import commit_all, preview_upload
@@ -37,21 +38,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rounds", type=int, default=3)
         parser.add_argument("--queue", action="store_true", help="the queue's figures, in a database of its own")
+        parser.add_argument("--intake", action="store_true", help="rows a second of intake, in a database of its own")
+        parser.add_argument("--rows", type=int, default=10_000, help="with --intake: rows beside django-import-export")
+        parser.add_argument("--many-rows", type=int, default=100_000, help="with --intake: rows for the memory")
         parser.add_argument(
             "--sizes", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="with --queue: runs queued"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["queue"]:
-            self._queue(sorted(options["sizes"]))
+            self._figures("The queue", queue_bench.measure(sorted(options["sizes"])))
+        elif options["intake"]:
+            self._figures("Intake", intake_bench.measure(options["rows"], options["many_rows"]))
         else:
             self._job(options)
 
-    def _queue(self, sizes: list[int]) -> None:
-        table = Table(title=f"The queue on {connection.vendor}, {platform.machine()}")
+    def _figures(self, title: str, figures: Iterable[queue_bench.Figure]) -> None:
+        table = Table(title=f"{title} on {connection.vendor}, {platform.machine()}")
         for heading in ("what", "value", "computing", "unit", "at most"):
             table.add_column(heading, justify="right" if heading in {"value", "computing"} else "left")
-        for figure in queue_bench.measure(sizes):
+        for figure in figures:
             table.add_row(figure.what, f"{figure.value:,.2f}", f"{figure.cpu:,.2f}", figure.unit, figure.target)
         Console().print(table)
 

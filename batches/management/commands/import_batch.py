@@ -20,8 +20,9 @@ from batches.board import page_of, summary_of
 from batches.intake import opening
 from batches.intake.repeats import Repeated
 from batches.intake.upload import files_below
-from batches.intake.verdicts import verdicts_of
 from batches.models import Batch, Upload
+from jobs import errands
+from jobs.claims import worker_name
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import Team
 from jobs.states import Role, State
@@ -34,10 +35,11 @@ class Command(BaseCommand):
     help = "Opens a batch from a sheet. Bad input is one line on stderr and exit code 2."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("sheet", type=Path, help="a CSV, or a ZIP with a CSV and its files")
+        parser.add_argument("sheet", type=Path, help="CSV, TSV, XLSX, ODS or JSON, or a ZIP with it and its files")
         parser.add_argument("--team", required=True, metavar="NAME", help="name or slug of the team")
         parser.add_argument("--user", metavar="NAME", help="who opens it; by default an operator of the team")
         parser.add_argument("--assets", type=Path, metavar="DIR", help="a folder whose files the rows may name")
+        parser.add_argument("--sheet-name", default="", metavar="NAME", help="which sheet of a workbook")
         parser.add_argument("--name", default="", help="name of the batch")
         parser.add_argument("--good-rows", action="store_true", help="leave rows with errors out")
         parser.add_argument("--again", action="store_true", help="also when a batch was made of the same sheet lately")
@@ -49,9 +51,12 @@ class Command(BaseCommand):
         try:
             team = _team(options["team"])
             user = _user(options["user"], team)
-            upload = self._preview(user, team, sheet, options["assets"])
+            upload = self._preview(user, team, sheet, options["assets"], options["sheet_name"])
             commit = opening.commit_good_rows if options["good_rows"] else opening.commit_all
             batch = _commit(user, upload, commit, name=options["name"], again=options["again"])
+            self._see_through(upload)
+            if upload.state != Upload.COMMITTED:
+                raise Conflict(upload.problem)
             self.stdout.write(f"{batch.name}: batch {batch.pk} with {batch.jobs.count()} jobs")
             if options["start"]:
                 self.stdout.write(f"{actions.start(user, batch)} jobs queued")
@@ -62,18 +67,27 @@ class Command(BaseCommand):
         if options["wait"] and not self._wait(user, batch):
             raise CommandError(f"{batch.name}: a job failed", returncode=1)
 
-    def _preview(self, user: User, team: Team, sheet: Path, assets: Path | None) -> Upload:
+    def _preview(self, user: User, team: Team, sheet: Path, assets: Path | None, tab: str) -> Upload:
         if assets is not None and not assets.is_dir():
             raise NotADirectoryError(20, "is not a folder", str(assets))
         with sheet.open("rb") as file:
             files = files_below(assets) if assets else ()
-            upload = opening.preview_upload(user, team, sheet_name=sheet.name, sheet_file=file, files=files)
-        for verdict in verdicts_of(upload.verdicts):
-            for fault in verdict.errors:
-                self.stdout.write(
-                    f"{sheet.name}: line {verdict.line}: {fault.column} {fault.message}".replace(":  ", ": ")
-                )
+            upload = opening.preview_upload(user, team, sheet_name=sheet.name, sheet_file=file, files=files, tab=tab)
+        self._see_through(upload)
+        for row in upload.rows.filter(good=False).order_by("id").iterator(chunk_size=1000):
+            for column, message, where in row.errors:
+                self.stdout.write(f"{sheet.name}: {where}: {column} {message}".replace(":  ", ": "))
         return upload
+
+    def _see_through(self, upload: Upload) -> None:
+        """Does a worker's part for a large sheet here, or waits for the worker that took it."""
+        while (errand := opening.errand_of(upload)) is not None:
+            held = errands.claim(worker_name(), only=errand.pk)
+            if held is None:
+                time.sleep(POLL_SECONDS)
+            else:
+                errands.perform(held)
+            upload.refresh_from_db()
 
     def _wait(self, user: User, batch: Batch) -> bool:
         """Shows the jobs until none is queued or running. False when one failed."""

@@ -1,0 +1,224 @@
+"""A sheet of any format, opened: its header found, its columns named, its rows one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from batches.intake import csv_source, json_source, mapping, workbook_source
+from batches.intake.csv_source import ERROR_COLUMN
+from batches.intake.grid import (
+    JSON_SUFFIXES,
+    TEXT_SUFFIXES,
+    WORKBOOK_SUFFIXES,
+    Grid,
+    Record,
+    cell_name,
+    suffix_of,
+    unreadable,
+)
+from batches.intake.table import BY_NAME, MOST_COLUMNS, REQUIRED, Row, shown, tidy_name
+from jobs.errors import Invalid
+
+HEADER_WITHIN = 20
+"""The header is looked for in so many rows; lines above it are titles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where things stand in a sheet: what ``Upload.layout`` keeps.
+
+    ``header`` are the titles of the columns to read and ``titles`` the same tidied, ``places`` where they stand (from
+    0), ``width`` how many columns the header has. ``above`` are the first texts of the lines above it.
+    """
+
+    header: tuple[str, ...]
+    titles: tuple[str, ...]
+    places: tuple[int, ...]
+    width: int
+    header_line: int
+    form: str
+    above: tuple[str, ...] = ()
+    sheet_name: str = ""
+    sheet_names: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Layout:
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**values)
+
+    def names(self, mapped: Mapping[str, str]) -> tuple[str, ...]:
+        """What the columns are called by us: our names by the mapping, else the tidied titles."""
+        ours = {title: name for name, title in mapped.items()}
+        return tuple(ours.get(title, _not_ours(title)) for title in self.titles)
+
+    def where(self, line: int, place: int | None = None) -> str:
+        """How people find a row, or the cell at a place among the values: ``Jobs!C7`` in a workbook.
+
+        Without its cells' names ``Line 7`` of a text, or ``Row 7`` of a JSON, whose header is in no line.
+        """
+        if not self.sheet_name:
+            return f"{'Line' if self.header_line else 'Row'} {line}"
+        if place is None:
+            return f"{self.sheet_name}, row {line}"
+        return f"{self.sheet_name}!{cell_name(self.places[place], line)}"
+
+
+def _not_ours(title: str) -> str:
+    """A title of the sheet that is called as a column of ours but was mapped to none."""
+    return f"{title}_in_sheet" if title in BY_NAME else title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    layout: Layout
+    grid: Grid
+
+    def rows(self) -> Iterator[Row]:
+        """Every row below the header that is not empty. Raises Invalid (field ``sheet``) where it cannot be read."""
+        layout = self.layout
+        plain = layout.places == tuple(range(layout.width))
+        for record in self.grid.records():
+            if record.line <= layout.header_line:
+                continue
+            cells = record.cells
+            if not any(cells) and not record.faults:
+                continue
+            if plain and len(cells) == layout.width and not record.faults:
+                yield Row(line=record.line, values=cells)
+                continue
+            yield Row(
+                line=record.line,
+                values=tuple(cells[place] if place < len(cells) else "" for place in layout.places),
+                surplus=tuple(cell for cell in cells[layout.width :] if cell),
+                faults=tuple((layout.places.index(p), words) for p, words in record.faults if p in layout.places),
+            )
+
+
+def opened(path: Path, name: str, *, sheet_name: str = "") -> Sheet:
+    """The sheet in a file, by the ending of its name. ``sheet_name`` chooses one of a workbook's sheets.
+
+    Without it the first is taken whose header names our required columns, or else most of ours. Raises Invalid (field
+    ``sheet``) for what cannot be read, or has no header and no row.
+    """
+    suffix = suffix_of(name)
+    if suffix in WORKBOOK_SUFFIXES:
+        grid = _workbook(path, name, sheet_name)
+    elif sheet_name:
+        raise Invalid(f"{shown(name)} has no sheets to choose {shown(sheet_name)} from.", field="sheet_name")
+    elif suffix in JSON_SUFFIXES:
+        grid = json_source.opened(path)
+    elif suffix in TEXT_SUFFIXES:
+        grid = csv_source.opened(path, name)
+    else:
+        raise unreadable(name)
+    return _sheet(grid)
+
+
+def _workbook(path: Path, name: str, sheet_name: str) -> Grid:
+    tops = workbook_source.tops(path, name)
+    if sheet_name and sheet_name not in tops:
+        listed = ", ".join(shown(one) for one in list(tops)[:8])
+        raise Invalid(f"There is no sheet {shown(sheet_name)}. There are: {listed}.", field="sheet_name")
+    if not any(tops.values()):
+        raise Invalid("The workbook is empty: it needs a header and at least one row.", field="sheet")
+    if not sheet_name:
+        filled = [one for one, records in tops.items() if records]
+        sheet_name = max(filled, key=lambda one: max(mapping.fitness(record.cells) for record in tops[one]))
+    return workbook_source.opened(path, name, sheet_name, tuple(tops))
+
+
+def _sheet(grid: Grid) -> Sheet:
+    top = [record for record in islice(grid.records(), HEADER_WITHIN) if any(record.cells)]
+    if not top:
+        raise Invalid("The sheet is empty: it needs a header line and at least one row.", field="sheet")
+    header = top[0] if grid.keyed else _header_among(top)
+    above = [record for record in top if record.line < header.line]
+    layout = _layout(header, grid, tuple(next(cell for cell in record.cells if cell)[:80] for record in above))
+    sheet = Sheet(layout=layout, grid=grid)
+    if next(sheet.rows(), None) is None:
+        raise Invalid("The sheet has a header but no rows.", field="sheet")
+    return _without_empty_columns(sheet)
+
+
+def _header_among(top: Sequence[Record]) -> Record:
+    """The first row that names most of our columns. Where none is named, the first that has room for the required."""
+    best = max(top, key=lambda record: mapping.fitness(record.cells))
+    if mapping.fitness(best.cells) >= 2:
+        return best
+    wide = [record for record in top if sum(bool(cell) for cell in record.cells) >= len(REQUIRED)]
+    return wide[0] if wide else top[0]
+
+
+def _layout(header: Record, grid: Grid, above: tuple[str, ...]) -> Layout:
+    if len(header.cells) > MOST_COLUMNS:
+        raise Invalid(
+            f"Line {header.line}: the header has {len(header.cells)} columns; at most {MOST_COLUMNS} are allowed.",
+            field="sheet",
+        )
+    kept: dict[int, str] = {}
+    seen: dict[str, int] = {}
+    for place, cell in enumerate(header.cells):
+        title = tidy_name(cell) or f"column_{place + 1}"
+        if title in seen:
+            raise Invalid(
+                f"Line {header.line}: columns {seen[title]} and {place + 1} are both called {shown(cell)}.",
+                field="sheet",
+            )
+        seen[title] = place + 1
+        if title != ERROR_COLUMN:
+            kept[place] = title
+    return Layout(
+        header=tuple(header.cells[place] for place in kept),
+        titles=tuple(kept.values()),
+        places=tuple(kept),
+        width=len(header.cells),
+        header_line=header.line,
+        form=grid.form,
+        above=above,
+        sheet_name=grid.sheet_name,
+        sheet_names=grid.sheet_names,
+    )
+
+
+def _without_empty_columns(sheet: Sheet) -> Sheet:
+    """Drops the nameless columns in which no row has anything: spreadsheets leave such behind."""
+    layout = sheet.layout
+    nameless = {index for index, title in enumerate(layout.header) if not title}
+    if not nameless:
+        return sheet
+    for row in sheet.rows():
+        nameless -= {index for index in nameless if row.values[index]}
+        if not nameless:
+            return sheet
+    full = [index for index in range(len(layout.header)) if index not in nameless]
+    fewer = replace(
+        layout,
+        header=tuple(layout.header[index] for index in full),
+        titles=tuple(layout.titles[index] for index in full),
+        places=tuple(layout.places[index] for index in full),
+    )
+    return replace(sheet, layout=fewer)
+
+
+def refuse_narrow(layout: Layout, mapped: Mapping[str, object]) -> None:
+    """Refuses a sheet that can never have our required columns, whatever they are called."""
+    lacking = mapping.missing(mapped)
+    if lacking and len(layout.titles) < len(REQUIRED):
+        found = ", ".join(shown(title, 30) for title in layout.header[:12] if title) or "nothing"
+        raise Invalid(
+            f"{layout.where(layout.header_line)}: the header lacks {listed(lacking)}. Found ({layout.form}): {found}.",
+            field="sheet",
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
