@@ -18,7 +18,7 @@ from jobs.models import Asset, Job
 from jobs.releases import Release, newest_release
 from jobs.states import State
 from jobs.storage import CHUNK_BYTES
-from jobs.store import open_asset, storage_of
+from jobs.store import Removed, open_asset, refuse_removed, storage_of
 
 SHOWN_IN_PLACE = frozenset({"image/png", "image/jpeg", "video/mp4"})
 ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -29,6 +29,10 @@ MOST_DIGITS = 18
 def asset_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The content of an asset. Pictures and videos are shown in place, everything else is saved as a file."""
     asset = get_object_or_404(Asset.objects.visible_to(request.user), pk=pk)
+    try:
+        refuse_removed(asset)
+    except Removed as gone:
+        return HttpResponse(str(gone), status=410, content_type="text/plain; charset=utf-8")
     etag = f'"{asset.sha256}"'
     if etag in request.headers.get("If-None-Match", ""):
         return _with_headers(HttpResponse(status=304), asset, etag)

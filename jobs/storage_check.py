@@ -18,7 +18,11 @@ PAGE = 500
 def records_without_file(alias: str) -> Iterator[str]:
     """One line for each stored name that a record has, and that is not there or has another size."""
     storage = storage_named(alias)
-    rows = Asset.objects.filter(storage=alias).order_by("storage_name").values_list("storage_name", "size_bytes", "pk")
+    rows = (
+        Asset.objects.filter(storage=alias, removed_at=None)
+        .order_by("storage_name")
+        .values_list("storage_name", "size_bytes", "pk")
+    )
     seen = None
     for name, size_bytes, pk in rows.iterator(chunk_size=PAGE):
         if name == seen:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
 
 from jobs.cache import Cache, link_or_copy
 from jobs.models import Asset, Job, Team
@@ -116,7 +118,19 @@ def put_content(content: Content, *, suffix: str, tick: Tick = nothing) -> Store
             logger.error("%s had the wrong size in the storage; it is stored anew", name)
             storage.delete(name)
             storage.put_if_absent(name, Ticking(content, tick))
+        elif _is_wanted_again(name) and not storage.exists(name):
+            storage.put_if_absent(name, Ticking(content, tick))
     return Stored(name, checksums, size_bytes)
+
+
+def _is_wanted_again(name: str) -> bool:
+    """Keeps a content from being removed by ``jobs.retention``, which looks under the same locks. False for most."""
+    with transaction.atomic():
+        removed = Asset.objects.select_for_update().filter(
+            storage="default", storage_name=name, removed_at__isnull=False
+        )
+        keys = list(removed.values_list("pk", flat=True))
+        return bool(keys) and bool(Asset.objects.filter(pk__in=keys).update(wanted_at=Now()))
 
 
 def put_asset(
@@ -164,7 +178,18 @@ def storage_of(asset: Asset) -> ObjectStorage:
     return storage_named(asset.storage)
 
 
+class Removed(FileNotFoundError):
+    """The file went by the team's retention policy."""
+
+
+def refuse_removed(asset: Asset) -> None:
+    """Raises Removed, in words for people."""
+    if asset.removed_at is not None:
+        raise Removed(f"{asset.name} was removed on {asset.removed_at:%Y-%m-%d}, as the team's retention policy says.")
+
+
 def open_asset(asset: Asset) -> IO[bytes]:
+    refuse_removed(asset)
     return storage_of(asset).open(asset.storage_name, "rb")
 
 
@@ -174,6 +199,7 @@ def fetch(asset: Asset, directory: Path, *, name: str, tick: Tick = nothing) -> 
     From a local storage it is a link; from a distant one it comes through this machine's cache. ``tick`` is called at
     every chunk. Raises Corrupt when the storage holds something else, FileNotFoundError when it holds nothing.
     """
+    refuse_removed(asset)
     target = directory / name
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)

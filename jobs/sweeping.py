@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models.functions import Now
 
-from jobs import errands, idempotency, sending
+from jobs import errands, idempotency, retention, sending
 from jobs.aging import raise_waiting
 from jobs.attempt_log import left_log
 from jobs.claims import Lease, is_claimable
@@ -75,10 +75,11 @@ def send_missing_tickets(queue: Queue) -> int:
 
 def sweep_strays() -> int:
     """Removes what is of no more use, once a minute: what killed workers left (work directories, half-made files,
-    pieces, releases without a record), files that were sent and not used, old idempotency keys and errands."""
+    pieces, releases without a record), files that were sent and not used, old idempotency keys and errands, and files
+    that no policy keeps."""
     gone = sweep_workdirs() + idempotency.forget_old() + errands.forget_old()
     try:
-        gone += sweep_parts() + sweep_deployments() + sending.sweep()
+        gone += sweep_parts() + sweep_deployments() + sending.sweep() + retention.apply_policies()
     except OSError:
         logger.exception("the storage does not answer; trying again")
     return gone

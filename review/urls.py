@@ -8,7 +8,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import charts, dashboard, dead_letters, deliveries, history, my_queue, tokens, workers
+from review import charts, dashboard, dead_letters, deliveries, history, my_queue, space, tokens, workers
 from review.views import job, matching, verbs
 
 
@@ -31,6 +31,9 @@ def pages(site: AdminSite) -> list[URLPattern]:
             name="deliveries_replay_dead",
         ),
         path("deliveries/test/<int:pk>/", site.admin_view(deliveries.test_endpoint), name="deliveries_test"),
+        path("space/", site.admin_view(space.space), name="space"),
+        path("space/<int:pk>/policy/", site.admin_view(space.set_policy), name="space_policy"),
+        path("space/batches/<int:pk>/pin/", site.admin_view(space.set_pin), name="space_pin"),
         path("workers/", site.admin_view(workers.workers), name="workers"),
         path("workers/changes/", site.admin_view(workers.changes), name="workers_changes"),
         path("workers/<int:pk>/<slug:state>/", site.admin_view(workers.set_state), name="worker_state"),

@@ -19,6 +19,7 @@ from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
 from jobs.models.notice import Delivery, MailSwitch, WebhookEndpoint
 from jobs.models.page_wait import PageWait
+from jobs.models.retention import Pin, RetentionPolicy
 from jobs.models.run import Attempt, StageRun
 from jobs.models.scheduling import Pause, Turn
 from jobs.models.seal import Seal, Unsealed
@@ -47,7 +48,9 @@ __all__ = [
     "Membership",
     "PageWait",
     "Pause",
+    "Pin",
     "RequestWindow",
+    "RetentionPolicy",
     "Seal",
     "SentFile",
     "StageBlock",

@@ -14,6 +14,8 @@ class Asset(models.Model):
     """A stored file. ``storage_name`` is content-addressed in the default storage, or a path in ``outputs``.
 
     ``crc32`` is empty for files of earlier versions until the first ZIP that holds them has read them.
+    ``removed_at``: nobody is given the file any more, by the team's retention policy; ``gone_at``: its content was
+    deleted; ``wanted_at``: the same content was stored anew in between.
     """
 
     TEAM_FIELD = "team"
@@ -31,12 +33,23 @@ class Asset(models.Model):
     sha256 = models.CharField(max_length=64)
     crc32 = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    gone_at = models.DateTimeField(null=True, blank=True, editable=False)
+    wanted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = TeamQuerySet["Asset"].as_manager()
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["job", "stage", "kind"], name="asset_by_job")]
+        indexes = [
+            models.Index(fields=["job", "stage", "kind"], name="asset_by_job"),
+            models.Index(fields=["storage", "storage_name"], name="asset_by_content"),
+            models.Index(
+                fields=["removed_at"],
+                condition=models.Q(removed_at__isnull=False, gone_at__isnull=True),
+                name="asset_to_forget",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
