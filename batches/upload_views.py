@@ -16,7 +16,7 @@ from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
 from batches.intake import mapping, opening, table
 from batches.intake.grid import SHEET_SUFFIXES
 from batches.intake.judging import judge_names, titles_of
-from batches.intake.repeats import Repeated, repeat_of
+from batches.intake.repeats import Repeated, repeat_of, when_made
 from batches.intake.sent import sent_files
 from batches.intake.sheet import Layout
 from batches.models import Upload, UploadRow
@@ -111,6 +111,7 @@ HOW = {
 def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: int = 200) -> HttpResponse:
     layout = Layout.from_json(upload.layout)
     operates = Role.OPERATOR in roles_of(person(request), upload.team)
+    repeat = repeat_of(person(request), upload) if upload.state != Upload.COMMITTED else None
     context: dict[str, Any] = {
         "title": f"Preview of {upload.sheet.name}",
         "upload": upload,
@@ -118,7 +119,8 @@ def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: i
         "files": upload.files.select_related("asset").order_by("name"),
         "name": request.POST.get("name", ""),
         "error": error,
-        "repeat": repeat_of(person(request), upload) if upload.state != Upload.COMMITTED else None,
+        "repeat": repeat,
+        "repeat_made": when_made(repeat) if repeat else "",
         "may_change": operates and upload.state in Upload.STILL,
         "may_discard": operates and upload.state in {*Upload.STILL, Upload.JUDGING},
         **_mapping_step(upload, layout),

@@ -23,16 +23,21 @@ class Repeated(Conflict):
     """The sheet became ``batch`` lately. Nothing happened; who means it asks for it again."""
 
     def __init__(self, batch: Batch, *, how: str = "") -> None:
-        ago = timesince(batch.created_at, depth=1).replace("\xa0", " ")
-        when = "just now" if ago.startswith("0 ") else f"{ago} ago"
-        super().__init__(f"This sheet became {batch.name} (batch {batch.pk}) {when}.{how}", facts={"batch": batch.pk})
+        words = f"This sheet became {batch.name} (batch {batch.pk}) {when_made(batch)}.{how}"
+        super().__init__(words, facts={"batch": batch.pk})
         self.batch = batch
 
 
+def when_made(batch: Batch) -> str:
+    """For people: just now, 10 minutes ago."""
+    ago = timesince(batch.created_at, depth=1).replace("\xa0", " ")
+    return "just now" if ago.startswith("0 ") else f"{ago} ago"
+
+
 def repeat_of(user: User, upload: Upload) -> Batch | None:
-    """The latest batch that the person made of the same sheet and the same files within ``BATCH_REPEAT_HOURS``."""
+    """The latest batch that the person made of the same sheet and files within the window, if they still see it."""
     since = timezone.now() - timedelta(hours=settings.BATCH_REPEAT_HOURS)
-    same_sheet = Batch.objects.filter(
+    same_sheet = Batch.objects.visible_to(user).filter(
         team=upload.team, created_by=user, created_at__gt=since, upload__sheet__sha256=upload.sheet.sha256
     )
     batches = list(same_sheet.exclude(upload=upload).order_by("-pk")[:MOST_COMPARED])

@@ -76,6 +76,11 @@ def test_only_within_the_window(people, first, second, settings):
     assert repeat_of(people.olga, second) is None
 
 
+def test_a_batch_that_was_deleted_is_none_to_ask_about(people, first, second):
+    Batch.objects.update(deleted_at=timezone.now())
+    assert repeat_of(people.olga, second) is None
+
+
 def test_a_repeat_is_told_before_the_errors_that_it_causes(people, blue):
     batch = opening.commit_all(people.olga, preview(people.olga, blue, *good_rows(1)))
     upload = preview(people.olga, blue, *good_rows(1))
