@@ -17,7 +17,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 import aeproject.schema  # noqa: F401 - registers what it knows
 from aeproject.api_views import Dashboard, Me, NotThere, PauseQueue, Queues, ResumeQueue, TeamDoor
 from aeproject.tokens_api import ObtainToken, TokenDoor
-from batches.api import AssetDoor, BatchDoor, UploadDoor
+from batches.api import AssetDoor, BatchDoor, JobFilesDoor, UploadDoor
 from batches.files_api import FileDoor
 from jobs.api_access import HasScope
 from jobs.errors import Conflict, Invalid, NotAllowed
@@ -56,6 +56,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
             name=f"event-export-{form}",
         )
         for form in ("csv", "jsonl")
+    ),
+    path(
+        "jobs/<str:pk>/download/",
+        JobFilesDoor.as_view({"get": "download"}, basename="job", pagination_class=None),
+        name="job-download",
     ),
     path("me/", Me.as_view(), name="me"),
     path("queues/", Queues.as_view(), name="queues"),

@@ -20,6 +20,7 @@ logger = logging.getLogger("aeproject.requests")
 HEADER = "X-Request-ID"
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ALWAYS = ("request", "job")
+TOKEN_IN_PATH = re.compile(r"(?<=/share/)[^/]+")
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -76,5 +77,6 @@ class RequestLog:
             response[HEADER] = request_id
             if request.path not in PROBES and not request.path.startswith(settings.STATIC_URL):
                 took_ms = (time.monotonic() - began) * 1000
-                logger.info("%s %s %d %.0f ms", request.method, request.path, response.status_code, took_ms)
+                path = TOKEN_IN_PATH.sub("...", request.path)
+                logger.info("%s %s %d %.0f ms", request.method, path, response.status_code, took_ms)
         return response

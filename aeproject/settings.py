@@ -360,6 +360,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("MAIL_FROM", "aeproject@localhost")
 WEBHOOK_ALLOWED_NETWORKS = _networks("WEBHOOK_ALLOWED_NETWORKS")
 NOTICE_DAYS = _int("NOTICE_DAYS", 30, least=1)
+SHARE_MAX_DAYS = _int("SHARE_MAX_DAYS", 30, least=1)
 # Whoever sends it may read /metrics; without one only superusers may.
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 

@@ -19,7 +19,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from batches import actions
-from batches.downloads import asset_download
+from batches.bundles.plan import KINDS
+from batches.downloads import asset_download, bundle_answer
 from batches.intake import opening
 from batches.intake.judging import judge_names
 from batches.intake.repeats import Repeated
@@ -54,6 +55,16 @@ BATCH_CONFLICT = {409: OpenApiResponse(BatchConflictSerializer, description="No 
 COMMIT_CONFLICT = {
     409: OpenApiResponse(CommitConflictSerializer, description="Committed already, or the same sheet was lately.")
 }
+ZIP = {(200, "application/zip"): OpenApiTypes.BINARY}
+KINDS_ASKED = OpenApiParameter(
+    "kinds", str, enum=list(KINDS), many=True, description="Only files of these kinds; all when it is left out."
+)
+DOWNLOAD = extend_schema(
+    summary="Download as a ZIP",
+    description="Takes ranges (206, 416) and If-None-Match (304). 409 names the files that are missing.",
+    parameters=[KINDS_ASKED],
+    responses=answers(ZIP, 400, 404, 409),
+)
 ONLY_BAD = OpenApiParameter("only", str, enum=["bad"], description="bad: the rows with errors alone.")
 ONLY = OpenApiParameter("only", str, enum=["good", "bad"], description="The rows of one verdict alone.")
 
@@ -294,6 +305,28 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
     def resume(self, request: Request, pk: str) -> Response:
         pauses.resume(person(request), pauses.of_batch(self.get_object()))
         return Response({"paused": False})
+
+    @DOWNLOAD
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def download(self, request: Request, pk: str) -> HttpResponseBase:
+        return bundle_answer(request._request, self.get_object())
+
+
+class JobFilesDoor(Door[Job]):
+    """The files of a job, together."""
+
+    queryset = Job.objects.none()
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return Job.objects.visible_to(self.request.user).select_related("batch")
+
+    def at_conflict(self) -> dict[str, Any]:
+        return {"state": self.get_object().public_state, "allowed": []}
+
+    @DOWNLOAD
+    def download(self, request: Request, pk: str) -> HttpResponseBase:
+        job = self.get_object()
+        return bundle_answer(request._request, job.batch, job)
 
 
 class AssetDoor(Door[Asset]):

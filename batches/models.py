@@ -10,10 +10,13 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
+from batches.bundles.models import Download, ShareLink
 from batches.prefix import FALLBACK, MOST_CHARACTERS
 from batches.rollup import COUNTS, batch_state, count_annotations, state_expression
 from jobs.models import Asset, Team
 from jobs.teams import TeamQuerySet
+
+__all__ = ["Batch", "Download", "ExternalId", "ShareLink", "Upload", "UploadedFile"]
 
 
 class Upload(models.Model):

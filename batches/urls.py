@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
 from batches import downloads, sample_views, upload_views, views
+from batches.bundles import share_views
+from batches.bundles import views as bundle_views
 
 
 def pages(site: AdminSite) -> list[URLPattern]:
     """Every page closed to people without a team, as the site itself is."""
+    # Downloads say themselves how long they may be kept.
+    download = partial(site.admin_view, cacheable=True)
     return [
         path("batches/", site.admin_view(views.batch_list), name="batches"),
         path("batches/new/", site.admin_view(upload_views.batch_upload), name="batch_upload"),
@@ -27,6 +33,24 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("batches/<int:pk>/start/", site.admin_view(views.batch_start), name="batch_start"),
         path("batches/<int:pk>/act/", site.admin_view(views.batch_act), name="batch_act"),
         path("batches/<int:pk>/pause/", site.admin_view(views.batch_pause), name="batch_pause"),
-        path("jobs/<int:pk>/download/", site.admin_view(downloads.job_download), name="job_download"),
-        path("assets/<int:pk>/", site.admin_view(downloads.asset_download, cacheable=True), name="asset_download"),
+        path(
+            "batches/<int:pk>/download/",
+            site.admin_view(downloads.batch_download, cacheable=True),
+            name="batch_download",
+        ),
+        path("batches/<int:pk>/files/", site.admin_view(bundle_views.batch_files), name="batch_files"),
+        path("batches/<int:pk>/share/", site.admin_view(bundle_views.batch_share), name="batch_share"),
+        path("jobs/<int:pk>/files/", site.admin_view(bundle_views.job_files), name="job_files"),
+        path("jobs/<int:pk>/share/", site.admin_view(bundle_views.job_share), name="job_share"),
+        path("shares/<int:pk>/revoke/", site.admin_view(bundle_views.share_revoke), name="share_revoke"),
+        path("jobs/<int:pk>/download/", site.admin_view(downloads.job_download, cacheable=True), name="job_download"),
+        path("assets/<int:pk>/", download(downloads.asset_download), name="asset_download"),
+    ]
+
+
+def open_pages() -> list[URLPattern]:
+    """What people without an account reach, with a token that somebody gave them."""
+    return [
+        path("share/<str:token>/", share_views.share_page, name="share"),
+        path("share/<str:token>/download/", share_views.share_download, name="share_download"),
     ]

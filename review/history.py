@@ -62,6 +62,8 @@ PAST = {
     "pause": "paused",
     "resume": "resumed",
     "switch_off_endpoint": "switched off",
+    "share": "made a link to",
+    "revoke_share": "revoked a link to",
 }
 """What each verb of the history says when it is over."""
 

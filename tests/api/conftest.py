@@ -36,6 +36,10 @@ def rich(people, waiting, settings):
     """The waiting job with a file, a warning, a comment, a decision and an event."""
     folder = settings.STORAGES["default"]["OPTIONS"]["location"]
     add_asset(waiting, Stage.INGESTION, "layer", "photo.png", folder)
+    for asset in waiting.assets.all():
+        stored = folder / asset.storage_name
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_bytes(f"{asset.kind} {asset.name}".encode())
     Warning.objects.create(
         job=waiting, stage=1, code="missing_font", severity="warning", object="Arial", message="It is missing."
     )

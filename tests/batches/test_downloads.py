@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
-
 import pytest
-from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.urls import reverse
 
-from batches import downloads
 from jobs.models import Asset
-from jobs.states import Stage, State
 from jobs.store import put_asset
-from tests.people import make_job
 
 DATA = bytes(range(256)) * 4
 
@@ -154,70 +146,3 @@ def test_odd_names_do_not_break_the_header(as_vera, asset, name):
     assert "X" not in answer
     assert "/" not in answer["Content-Disposition"]
     assert "\n" not in answer["Content-Disposition"]
-
-
-def release(job, folder, **files):
-    for name, data in files.items():
-        kind = "released_project" if name.endswith("aep") else "released_footage"
-        stored = storages["outputs"].save(f"{folder}/{name.replace('_', '.')}", ContentFile(data))
-        Asset.objects.create(
-            team=job.team, job=job, stage=4, kind=kind, name=name, storage="outputs", storage_name=stored,
-            size_bytes=len(data), media_type="application/octet-stream", sha256="0" * 64,
-        )  # fmt: skip
-
-
-def download(job):
-    return reverse("admin:job_download", args=[job.pk])
-
-
-def test_a_completed_job_is_downloaded_as_a_zip_of_its_newest_release(as_vera, batch):
-    job = make_job(batch, Stage.DELIVERY, State.DONE, output_name="größe.aep")
-    release(job, "blue/spring-1/out", out_aep=b"old", **{"footage/a.png": b"o"})
-    release(job, "blue/spring-1/out-2", out_aep=b"new", **{"footage/a.png": b"n"})
-    answer = as_vera.get(download(job))
-    assert answer["Content-Type"] == "application/zip"
-    assert "gr%C3%B6%C3%9Fe.zip" in answer["Content-Disposition"]
-    with zipfile.ZipFile(io.BytesIO(body(answer))) as archive:
-        assert archive.testzip() is None
-        assert {name: archive.read(name) for name in archive.namelist()} == {
-            "out-2/out.aep": b"new",
-            "out-2/footage/a.png": b"n",
-        }
-
-
-@pytest.mark.parametrize(
-    ("stage", "state"),
-    [(Stage.DELIVERY, State.IN_REVIEW), (Stage.INGESTION, State.PENDING), (Stage.DELIVERY, State.DONE)],
-)
-def test_there_is_nothing_to_download_before_a_release(as_vera, batch, stage, state):
-    answer = as_vera.get(download(make_job(batch, stage, state)))
-    assert answer.status_code == 409
-
-
-def test_a_release_is_for_the_team_alone(client, people, batch):
-    job = make_job(batch, Stage.DELIVERY, State.DONE)
-    release(job, "blue/x/out", out_aep=b"new")
-    assert client.get(download(job)).status_code == 302
-    client.force_login(people.oscar)
-    assert client.get(download(job)).status_code == 404
-    client.force_login(people.vera)
-    assert client.post(download(job)).status_code == 405
-
-
-def test_a_release_is_packed_while_it_is_sent(as_vera, batch):
-    job = make_job(batch, Stage.DELIVERY, State.DONE, output_name="out.aep")
-    data = os.urandom(3 * downloads.CHUNK_BYTES)
-    release(job, "blue/spring-1/out", out_aep=data)
-    answer = as_vera.get(download(job))
-    chunks = [chunk for chunk in answer.streaming_content if chunk]
-    assert len(chunks) > 3
-    assert max(map(len, chunks)) < 2 * downloads.CHUNK_BYTES
-    with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as archive:
-        assert archive.read("out/out.aep") == data
-
-
-def test_a_release_with_a_file_that_is_gone_is_not_there(as_vera, batch):
-    job = make_job(batch, Stage.DELIVERY, State.DONE, output_name="out.aep")
-    release(job, "blue/spring-1/out", out_aep=b"1", **{"footage/a.png": b"2"})
-    storages["outputs"].delete("blue/spring-1/out/footage/a.png")
-    assert as_vera.get(download(job)).status_code == 404

@@ -16,7 +16,7 @@ from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from aeproject import demo, intake_bench, queue_bench
+from aeproject import bundle_bench, demo, intake_bench, queue_bench
 from aeproject.processes import start_command, stop_all
 from batches.actions import start
 from batches.intake.opening import commit_all, preview_upload
@@ -45,17 +45,23 @@ class Command(BaseCommand):
             "--sizes", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="with --queue: runs queued"
         )
 
+        parser.add_argument("--bundle", action="store_true", help="the ZIP of a batch, beside the disk")
+        parser.add_argument("--gigabytes", type=float, default=2.0, help="with --bundle: how much is packed")
+
     def handle(self, *args: Any, **options: Any) -> None:
         if options["queue"]:
             self._figures("The queue", queue_bench.measure(sorted(options["sizes"])))
         elif options["intake"]:
             self._figures("Intake", intake_bench.measure(options["rows"], options["many_rows"]))
+        elif options["bundle"]:
+            size = options["gigabytes"]
+            self._figures(f"The ZIP of a batch of {size:g} GB", bundle_bench.measure(size))
         else:
             self._job(options)
 
     def _figures(self, title: str, figures: Iterable[queue_bench.Figure]) -> None:
         table = Table(title=f"{title} on {connection.vendor}, {platform.machine()}")
-        for heading in ("what", "value", "computing", "unit", "at most"):
+        for heading in ("what", "value", "computing", "unit", "target"):
             table.add_column(heading, justify="right" if heading in {"value", "computing"} else "left")
         for figure in figures:
             table.add_row(figure.what, f"{figure.value:,.2f}", f"{figure.cpu:,.2f}", figure.unit, figure.target)

@@ -1,0 +1,223 @@
+"""The figures of a ZIP: how fast a batch goes out through the real web server, beside reading and copying its files.
+
+Database, storage and server are of its own, made and removed; the real ones are not touched. Before each figure the
+files are put out of the machine's memory, so that each of them is read from the disk.
+"""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import os
+import shutil
+import socket
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management.base import CommandError
+from django.db import connections
+from django.test.utils import override_settings
+from django.urls import reverse
+
+from aeproject.queue_bench import Clock, Figure, database_of_its_own
+from batches.bundles.plan import KINDS, WORKING, plan
+from batches.bundles.sharing import share
+from batches.models import Batch
+from jobs.models import Job, Membership, Team
+from jobs.states import Role
+from jobs.storage import CHUNK_BYTES
+from jobs.store import put_asset
+
+MEGABYTE = 10**6
+LARGE, SMALL = 200 * MEGABYTE, MEGABYTE // 2
+SMALL_OF_A_JOB = 60
+TARGET_MB_PER_SECOND = 200
+MOST_GROWTH_MB = 64
+SERVER_WAIT_SECONDS = 30.0
+
+
+def measure(gigabytes: float) -> Iterator[Figure]:
+    """Figure by figure. Needs three times so much free disk in ``DATA_DIR``."""
+    size = int(gigabytes * 10**9)
+    free = shutil.disk_usage(settings.DATA_DIR).free
+    if free < 3 * size:
+        raise CommandError(f"{settings.DATA_DIR} has {free / 10**9:.1f} GB free; this takes {3 * size / 10**9:.1f} GB.")
+    with tempfile.TemporaryDirectory(dir=settings.DATA_DIR, prefix="bench-") as folder:
+        storages = {name: dict(options) for name, options in settings.STORAGES.items()}
+        for name in ("default", "outputs"):
+            storages[name]["BACKEND"] = "jobs.storage.AtomicFileSystemStorage"
+            storages[name]["OPTIONS"] = {"location": Path(folder) / name, "base_url": None}
+        with override_settings(STORAGES=storages, ALLOWED_HOSTS=["127.0.0.1"]), database_of_its_own():
+            yield from _measure(Path(folder), size)
+
+
+def _measure(folder: Path, size: int) -> Iterator[Figure]:
+    user, batch = _batch(folder, size)
+    _, token = share(user, batch, kinds=KINDS, days=1)
+    files = sorted(path for path in (folder / "default").rglob("*") if path.is_file())
+    read = _rate("read the files", lambda: sum(len(chunk) for file in files for chunk in _chunks(file)), files)
+    yield read
+    yield _rate("copy the files", lambda: _copied(files, folder / "copy"), files)
+    bundle = plan(batch)
+    yield _rate("make the ZIP", lambda: sum(map(len, bundle.layout.chunks(0, bundle.layout.size_bytes))), files)
+    checksum = 0
+    for chunk in bundle.layout.chunks(0, bundle.layout.size_bytes):
+        checksum = zlib.crc32(chunk, checksum)
+    with _served() as (port, server):
+        address = reverse("share_download", args=[token])
+        _taken(port, address, start=bundle.layout.size_bytes - 1)
+        before = _peak_mb(server)
+        found: list[int] = []
+
+        def over_http() -> int:
+            length, crc = _taken(port, address)
+            found.append(crc)
+            return length
+
+        target = f"{min(TARGET_MB_PER_SECOND, read.value * 0.9):.0f} at least"
+        yield _rate("send the ZIP (gunicorn, HTTP)", over_http, files, target=target)
+        if found != [checksum]:
+            raise CommandError("What came over HTTP is not the ZIP.")
+        growth = _peak_mb(server) - before
+        yield Figure(
+            what="the server's peak memory grows by", value=growth, unit="MB", cpu=0, target=f"{MOST_GROWTH_MB}"
+        )
+        _forget(files)
+        clock = Clock()
+        _taken(port, address, start=bundle.layout.size_bytes - MEGABYTE)
+        yield Figure(what="resume for the last MB", value=clock.seconds * 1000, unit="ms", cpu=clock.cpu_seconds * 1000)
+
+
+def _batch(folder: Path, size: int) -> tuple[User, Batch]:
+    """Jobs with a large file and many small ones each, of noise, so that nothing on the way can be spared."""
+    team = Team.objects.create(name="Bench", slug="bench")
+    user = User.objects.create_user("bench")
+    Membership.objects.create(team=team, user=user, role=Role.OPERATOR)
+    batch = Batch.objects.create(team=team, name="Bench", created_by=user)
+    made = number = 0
+    while made < size:
+        number += 1
+        names = {"job_id": f"J{number}", "psd_path": "a.psd", "project_path": "a.aepx", "output_name": f"{number}.aep"}
+        job = Job.objects.create(team=team, batch=batch, **names)
+        for index, length in enumerate([LARGE] + [SMALL] * SMALL_OF_A_JOB):
+            path = folder / "made.bin"
+            length = min(length, size - made)
+            if length <= 0:
+                break
+            with path.open("wb") as file:
+                for at in range(0, length, CHUNK_BYTES):
+                    file.write(os.urandom(min(CHUNK_BYTES, length - at)))
+            put_asset(path, team=team, job=job, kind=WORKING, name=f"{index}.bin", stage=1)
+            made += length
+    path.unlink()
+    return user, batch
+
+
+def _rate(what: str, run: Callable[[], int], files: Iterable[Path], *, target: str = "") -> Figure:
+    _forget(files)
+    clock = Clock()
+    size = run()
+    seconds, cpu = clock.seconds, clock.cpu_seconds
+    return Figure(what=what, value=size / MEGABYTE / seconds, unit="MB/s", cpu=size / MEGABYTE / cpu, target=target)
+
+
+def _forget(files: Iterable[Path]) -> None:
+    """Puts files out of the machine's memory."""
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _copied(files: Iterable[Path], folder: Path) -> int:
+    """Bytes. The copies are brought to the disk and removed."""
+    folder.mkdir()
+    size = 0
+    for number, path in enumerate(files):
+        with path.open("rb") as source, (folder / str(number)).open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+            os.fsync(target.fileno())
+        size += path.stat().st_size
+    shutil.rmtree(folder)
+    return size
+
+
+# The server -----------------------------------------------------------------------------------------------------------
+@contextmanager
+def _served() -> Iterator[tuple[int, int]]:
+    """A gunicorn with one worker, as it is in earnest: its port, and the worker's process id."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.set_inheritable(True)
+    connections.close_all()
+    process = multiprocessing.get_context("fork").Process(target=_serve, args=(listening.fileno(),))
+    process.start()
+    try:
+        yield listening.getsockname()[1], _worker_of(process)
+    finally:
+        process.terminate()
+        process.join()
+        listening.close()
+
+
+def _serve(descriptor: int) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    from aeproject.wsgi import application
+
+    class Server(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            values: dict[str, Any] = {"bind": f"fd://{descriptor}", "workers": 1, "threads": 8, "loglevel": "warning"}
+            for name, value in values.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return application
+
+    Server().run()
+
+
+def _worker_of(process: BaseProcess) -> int:
+    until = time.monotonic() + SERVER_WAIT_SECONDS
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while time.monotonic() < until:
+        with suppress(FileNotFoundError):
+            if found := children.read_text().split():
+                return int(found[0])
+        time.sleep(0.05)
+    raise CommandError("gunicorn did not start.")
+
+
+def _taken(port: int, address: str, *, start: int = 0) -> tuple[int, int]:
+    """Downloads, keeping nothing. (bytes, CRC-32)"""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", address, headers={"Range": f"bytes={start}-"} if start else {})
+    response = connection.getresponse()
+    size = crc = 0
+    while chunk := response.read(CHUNK_BYTES):
+        size += len(chunk)
+        crc = zlib.crc32(chunk, crc)
+    if response.status not in (200, 206) or size != int(response.headers["Content-Length"]):
+        raise CommandError(f"The ZIP did not come: {response.status}, {size} bytes.")
+    connection.close()
+    return size, crc
+
+
+def _peak_mb(process: int) -> float:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / MEGABYTE
+    raise CommandError("The server is gone.")
