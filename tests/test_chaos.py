@@ -22,7 +22,7 @@ import pytest
 from django.conf import settings
 from redis import Redis
 
-from aeproject.chaos import parts
+from aeproject.chaos import parts, run
 from aeproject.chaos.disks import SmallDisk
 from aeproject.chaos.hosts import processes
 from aeproject.chaos.network import Cable, NoRight
@@ -206,6 +206,18 @@ def test_what_was_skipped_is_printed_with_its_reason(capsys):
     assert "skipped: SQLite, ORM, disk filled: no right to mount" in text
     assert "skipped: PostgreSQL, ORM: there is no PostgreSQL server here" in text
     assert report.faults() == ["1 lost"]
+
+
+def test_a_server_that_does_not_come_back_is_no_backend_that_was_skipped(tmp_path, monkeypatch):
+    def attack(*args):
+        raise NoServer("it did not start")
+
+    monkeypatch.setattr(run, "_attack", attack)
+    monkeypatch.setattr(run, "_part", lambda *args: {})
+    plan = run.Plan(jobs=1, seed=1, every_seconds=1.0, timeout_seconds=1.0)
+    with pytest.raises(run.RunFailed, match="did not come back"):
+        run.run(run.BACKENDS[0], plan, tmp_path / "run")
+    assert not (tmp_path / "run" / "machine").is_mount()
 
 
 @pytest.mark.django_db

@@ -20,7 +20,7 @@ from django.conf import settings
 from aeproject.chaos.disks import SmallDisk, unmount
 from aeproject.chaos.hosts import Host, processes, stop
 from aeproject.chaos.network import Cable, NoRight
-from aeproject.chaos.servers import LOOPBACK, Postgres, RedisServer
+from aeproject.chaos.servers import LOOPBACK, NoServer, Postgres, RedisServer
 from aeproject.chaos.troubles import (
     TROUBLES,
     Attacker,
@@ -117,8 +117,9 @@ def run(backend: Backend, plan: Plan, folder: Path) -> Report:
         _part("open", plan, people, folder)
         try:
             _attack(hosts, attacker, target, plan, people, folder, report)
+        except NoServer as error:
+            raise RunFailed(f"a server of the run's own did not come back: {error}") from None
         finally:
-            attacker.relent()
             stop(hosts)
         report.troubles = {
             kind.name: attacker.caused[kind.name] for kind in troubles if kind.name not in report.skipped
@@ -157,6 +158,7 @@ def _attack(
         for name, value in _answer("decide", deciding.returncode, answer).items():
             setattr(report, name, value)
     finally:
+        attacker.relent()
         deciding.kill()
         deciding.wait()
 

@@ -22,7 +22,7 @@ from redis import Redis, RedisError
 from jobs.parentage import PR_SET_PDEATHSIG
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 DEBIAN = "/usr/lib/postgresql"
 
 
