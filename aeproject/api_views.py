@@ -213,7 +213,7 @@ class Dashboard(Address):
         waiting = waiting_for(user).order_by()
         runs = StageRun.objects.visible_to(user)
         running = runs.filter(state=StageRun.RUNNING).select_related("job").defer("result", "metrics", "error")
-        batches = Batch.objects.visible_to(user).with_counts().annotate(derived_state=state_expression()).order_by()
+        batches = Batch.objects.visible_to(user).annotate(derived_state=state_expression()).order_by()
         found = Counter(batches.values_list("derived_state", flat=True))
         figures = {
             "total": sum(stage["total"] for stage in stages),

@@ -234,14 +234,14 @@ def _fill(batches: list[Batch], size: int) -> None:
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"  # noqa: S608 - numbers of our own
     first = min(batch.pk for batch in batches)
     with connection.cursor() as cursor:
-        _copy(
+        copy_rows(
             cursor,
             Job,
             job,
             f"{numbers} SELECT {{}} FROM jobs_job t, n, batches_batch b"  # noqa: S608
             f" WHERE t.id = {example.job_id} AND b.id = {first} + n.i % {len(batches)}",
         )
-        _copy(
+        copy_rows(
             cursor,
             StageRun,
             run,
@@ -251,7 +251,7 @@ def _fill(batches: list[Batch], size: int) -> None:
             cursor.execute("ANALYZE jobs_stagerun")  # as its own housekeeping would have done by then
 
 
-def _copy(cursor: Any, model: type[Model], other: dict[str, str], source: str) -> None:
+def copy_rows(cursor: Any, model: type[Model], other: dict[str, str], source: str) -> None:
     """Copies a row many times; ``other`` are the columns that differ."""
     columns = [str(field.column) for field in model._meta.local_concrete_fields if not field.primary_key]
     values = ", ".join(other.get(column, f"t.{column}") for column in columns)

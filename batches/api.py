@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import django_filters
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
@@ -18,24 +18,31 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from batches import actions
+from batches import actions, listing, verbs
 from batches.bundles.plan import KINDS
 from batches.downloads import asset_download, bundle_answer
+from batches.figures import attach
+from batches.forecast import stats_of
 from batches.intake import opening
 from batches.intake.judging import judge_names
 from batches.intake.repeats import Repeated
 from batches.intake.sent import add, sent_files
 from batches.models import Batch, BatchQuerySet, Upload
+from batches.naming import amend
 from batches.progress import progress_of
 from batches.rollup import BATCH_STATES
 from batches.serializers import (
     CHOICE_GOOD,
+    AmendBatchSerializer,
     BatchConflictSerializer,
+    BatchDoneSerializer,
     BatchProgressSerializer,
     BatchSerializer,
+    BatchStatsSerializer,
     CommitConflictSerializer,
     CommitSerializer,
     NewUploadSerializer,
+    ReasonSerializer,
     RowSerializer,
     SentFilesSerializer,
     SentUploadSerializer,
@@ -47,7 +54,7 @@ from batches.serializers import (
 from jobs import pauses
 from jobs.api import PROBLEMS, Door, PausedSerializer, PauseSerializer, answers, checked, person, record_id
 from jobs.api_filters import MomentFilter, StableOrdering, TextFilter
-from jobs.models import Asset, Job, Team
+from jobs.models import PRIORITIES, Asset, Job, Team
 from jobs.tokens import Scope
 
 CSV = {(200, "text/csv"): OpenApiTypes.STR}
@@ -65,6 +72,10 @@ DOWNLOAD = extend_schema(
     parameters=[KINDS_ASKED],
     responses=answers(ZIP, 400, 404, 409),
 )
+DONE: dict[str, Any] = {
+    "request": ReasonSerializer,
+    "responses": answers({200: BatchDoneSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
+}
 ONLY_BAD = OpenApiParameter("only", str, enum=["bad"], description="bad: the rows with errors alone.")
 ONLY = OpenApiParameter("only", str, enum=["good", "bad"], description="The rows of one verdict alone.")
 
@@ -200,8 +211,7 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
             raise Repeated(error.batch, how=' Send "again": true to make another one.') from None
         if batch.opening:
             return Response(self.get_serializer(upload).data, status=202)
-        counted = Batch.objects.with_counts().select_related("team", "created_by").get(pk=batch.pk)
-        return Response(BatchSerializer(counted, context=self.get_serializer_context()).data, status=201)
+        return Response(BatchSerializer(batch, context=self.get_serializer_context()).data, status=201)
 
     @extend_schema(summary="The rows with errors, as CSV", responses=answers(CSV, 400, 404))
     def bad_rows(self, request: Request, pk: str) -> StreamingHttpResponse:
@@ -218,25 +228,49 @@ class UploadDoor(RetrieveModelMixin, Door[Upload]):
         return [MultiPartParser(), *super().get_parsers()] if "create" in asked.values() else super().get_parsers()
 
 
+class BatchOrdering(StableOrdering):
+    """Orders by figures too, which are derived where they are asked for."""
+
+    def filter(self, qs: QuerySet[Any], value: list[str] | None) -> QuerySet[Any]:
+        columns = [self.get_ordering_value(one) for one in value or []]
+        return super().filter(listing.sortable(cast(BatchQuerySet, qs), *columns), value)
+
+
 class BatchFilters(django_filters.FilterSet):  # type: ignore[misc]
     team = TextFilter("team__slug", help_text="The team's slug.")
     state = django_filters.ChoiceFilter(choices=[(name, name) for name in BATCH_STATES], method="in_state")
+    prefix = TextFilter("prefix", help_text="The customer's prefix.")
     client = TextFilter(method="of_client", help_text="A client that one of the jobs has.")
-    search = TextFilter(method="with_words", help_text="Finds text in name, job_id, output_name.")
+    priority = django_filters.ChoiceFilter(choices=[(name, name) for name in PRIORITIES], method="of_priority")
+    created_by = TextFilter("created_by__username", help_text="Who opened it.")
+    external_id = TextFilter(method="with_external_id", help_text="`key`, or `key:value`.")
+    archived = django_filters.ChoiceFilter(choices=[("true", "true"), ("false", "false")], method="is_archived")
+    search = TextFilter(method="with_words", help_text="Finds text in names, external ids, job_id, output_name.")
     created_after = MomentFilter("created_at", lookup_expr="gte")
     created_before = MomentFilter("created_at", lookup_expr="lt")
-    ordering = StableOrdering(fields=["created_at", "name", "id"])
+    since = django_filters.DateFilter("day", lookup_expr="gte", help_text="The team's day, as in 2025-11-05.")
+    until = django_filters.DateFilter("day", lookup_expr="lte")
+    ordering = BatchOrdering(
+        fields=[*((name, name) for name in ("created_at", "name", "id", "files", "size")), ("state_rank", "state")]
+    )
 
     def in_state(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
         return batches.in_state(value)
 
     def of_client(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
-        return batches.filter(Exists(Job.objects.filter(batch=OuterRef("pk"), client_name=value)))
+        return listing.of_client(batches, value)
+
+    def is_archived(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
+        return batches.filter(archived_at__isnull=value == "false")
+
+    def of_priority(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
+        return listing.of_priority(batches, PRIORITIES[value])
+
+    def with_external_id(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
+        return listing.with_external_id(batches, value)
 
     def with_words(self, batches: BatchQuerySet, name: str, value: str) -> BatchQuerySet:
-        named = Q(job_id__icontains=value) | Q(output_name__icontains=value)
-        inside = Job.objects.filter(batch=OuterRef("pk")).filter(named)
-        return batches.filter(Q(name__icontains=value) | Exists(inside))
+        return listing.with_words(batches, value)
 
 
 @extend_schema_view(
@@ -253,8 +287,12 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
 
     def get_queryset(self) -> BatchQuerySet:
         batches: BatchQuerySet = Batch.objects.visible_to(self.request.user)
-        # Said again: a query that groups forgets the order of the model.
-        return batches.with_counts().select_related("team", "created_by").order_by("-id")
+        return batches.select_related("team", "created_by").prefetch_related("external_ids").order_by("-id")
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        batches = super().paginate_queryset(queryset)
+        attach(batches or [])
+        return batches
 
     def at_conflict(self) -> dict[str, Any]:
         if self.action != "start":
@@ -310,6 +348,58 @@ class BatchDoor(ListModelMixin, RetrieveModelMixin, Door[Batch]):
     @action(detail=True, filterset_class=None, pagination_class=None)
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         return bundle_answer(request._request, self.get_object())
+
+    @extend_schema(
+        summary="Change what a batch is called",
+        request=AmendBatchSerializer,
+        responses=answers({200: BatchSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Another prefix is another directory: the batch takes the next number there."""
+        amend(person(request), self.get_object(), **checked(AmendBatchSerializer, request))
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="Delete a batch",
+        request=None,
+        responses=answers({204: None, 409: PROBLEMS[409]}, 400, 403, 404),
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
+        """For leads. The batch and its jobs vanish; the history stays. 409 while a job is at work: cancel it first."""
+        verbs.act(person(request), self.get_object(), "delete")
+        return Response(status=204)
+
+    @extend_schema(summary="Figures of a batch", request=None, responses=answers({200: BatchStatsSerializer}, 400, 404))
+    @action(detail=True, filterset_class=None, pagination_class=None)
+    def stats(self, request: Request, pk: str) -> Response:
+        """``forecast`` is what the machines still have to do of what was started; the time people take is not in it."""
+        return Response(BatchStatsSerializer(stats_of(self.get_object())).data)
+
+    def _done(self, request: Request, verb: str) -> Response:
+        reason = checked(ReasonSerializer, request)["reason"]
+        words = verbs.act(person(request), self.get_object(), verb, reason=reason)
+        return Response({"detail": words, "batch": self.get_serializer(self.get_object()).data})
+
+    @extend_schema(summary="Cancel the jobs of a batch that are not over", **DONE)
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def cancel(self, request: Request, pk: str) -> Response:
+        return self._done(request, "cancel")
+
+    @extend_schema(summary="Retry the failed jobs of a batch", **DONE)
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def retry(self, request: Request, pk: str) -> Response:
+        return self._done(request, "retry")
+
+    @extend_schema(summary="Archive a batch", **DONE)
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def archive(self, request: Request, pk: str) -> Response:
+        """Out of the way, and all there. Not while a job is at work."""
+        return self._done(request, "archive")
+
+    @extend_schema(summary="Take a batch back from the archive", **DONE)
+    @action(detail=True, methods=["post"], filterset_class=None)
+    def unarchive(self, request: Request, pk: str) -> Response:
+        return self._done(request, "unarchive")
 
 
 class JobFilesDoor(Door[Job]):

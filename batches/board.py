@@ -14,9 +14,8 @@ from django.db.models.functions import Coalesce
 
 from batches.actions import OPERATOR_VERBS
 from batches.models import Batch
-from batches.rollup import COUNTS, batch_state
 from jobs.models import Asset, Job, StageRun, Warning
-from jobs.states import PUBLIC_STATES, VERBS, Role, Stage, State, public_state
+from jobs.states import PUBLIC_STATES, VERBS, Role, State
 from jobs.teams import roles_of
 
 JOBS_PER_PAGE = 50
@@ -28,7 +27,6 @@ ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "job": ("Job id", ("job_id", "id")),
     "client": ("Client", ("client_name", "row_line", "id")),
 }
-SEGMENTS = ("completed", "in_review", "processing", "failed", "on_hold", "pending", "cancelled")
 PICTURES = ("poster", "composite_preview")
 HEAVY = ("result", "metrics")
 
@@ -48,12 +46,12 @@ class Shown:
     def key(self) -> str:
         job = self.job
         files = (self.picture and self.picture.pk, self.deployed and self.deployed.pk)
-        return _digest(job.pk, job.version, job.priority, files, self.warnings, self.verbs, self.failure)
+        return digest(job.pk, job.version, job.priority, files, self.warnings, self.verbs, self.failure)
 
     @property
     def progress_key(self) -> str:
         run = self.run if self.working else None
-        return _digest(run and (run.pk, run.state, run.step, round(run.percent), run.attempts))
+        return digest(run and (run.pk, run.state, run.step, round(run.percent), run.attempts))
 
     @property
     def working(self) -> bool:
@@ -64,64 +62,9 @@ class Shown:
         return self.run.error if self.run and self.job.state == State.FAILED else ""
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """A short text that changes when one of the parts does."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """The figures above the jobs."""
-
-    batch: Batch
-    state: str
-    total: int
-    counts: dict[str, int]
-    public: dict[str, int]
-    segments: tuple[Segment, ...]
-
-    @property
-    def key(self) -> str:
-        return _digest(self.state, self.public)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segment:
-    """A part of the bar of a batch, percent of its length."""
-
-    name: str
-    start_percent: float
-    width_percent: float
-    jobs: int
-
-
-def segments_of(counts: Mapping[str, int]) -> tuple[Segment, ...]:
-    total = sum(counts.values())
-    segments: list[Segment] = []
-    start = 0.0
-    for name in SEGMENTS:
-        if jobs := counts.get(name, 0):
-            width = 100 * jobs / total
-            segments.append(Segment(name=name, start_percent=start, width_percent=width, jobs=jobs))
-            start += width
-    return tuple(segments)
-
-
-def summary_of(batch: Batch) -> Summary:
-    """Counts by public state, and the state of the batch: one query."""
-    public = dict.fromkeys(PUBLIC_STATES, 0)
-    counts = dict.fromkeys(COUNTS, 0)
-    for stage, state, jobs in batch.jobs.order_by().values_list("stage", "state").annotate(jobs=Count("pk")):
-        public[public_state(Stage(stage), State(state))] += jobs
-        for name, states in COUNTS.items():
-            counts[name] += jobs if State(state) in states else 0
-    return Summary(
-        batch=batch,
-        state=batch_state(counts),
-        total=sum(counts.values()),
-        counts=counts,
-        public={name: jobs for name, jobs in public.items() if jobs},
-        segments=segments_of(counts),
-    )
 
 
 def chosen_jobs(batch: Batch, asked: Mapping[str, str]) -> QuerySet[Job]:
@@ -141,14 +84,16 @@ def chosen_jobs(batch: Batch, asked: Mapping[str, str]) -> QuerySet[Job]:
     return jobs.order_by(*order)
 
 
-def page_of(user: User, batch: Batch, asked: Mapping[str, str]) -> tuple[Page[Any], list[Shown]]:
+def page_of(
+    user: User, batch: Batch, asked: Mapping[str, str], *, per_page: int = JOBS_PER_PAGE
+) -> tuple[Page[Any], list[Shown]]:
     """One page of the board in six queries, however many jobs it has."""
     jobs = chosen_jobs(batch, asked).annotate(open_warnings=_open_warnings())
     newest = StageRun.objects.order_by("queued_at", "id").defer(*HEAVY)
     files = Asset.objects.filter(kind__in=[*PICTURES, "released_project"]).order_by("id")
     jobs = jobs.prefetch_related(Prefetch("runs", queryset=newest, to_attr="runs_here"))
     jobs = jobs.prefetch_related(Prefetch("assets", queryset=files, to_attr="files_here"))
-    page = Paginator(jobs, JOBS_PER_PAGE).get_page(asked.get("page"))
+    page = Paginator(jobs, per_page).get_page(asked.get("page"))
     roles = roles_of(user, batch.team)
     return page, [_shown(job, roles) for job in page.object_list]
 

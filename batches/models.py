@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Self
 
 from django.conf import settings
@@ -11,8 +12,9 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from batches.bundles.models import Download, ShareLink
+from batches.figures import Figures, figures_of
 from batches.prefix import FALLBACK, MOST_CHARACTERS
-from batches.rollup import COUNTS, batch_state, count_annotations, state_expression
+from batches.rollup import state_expression
 from jobs.models import Asset, Team
 from jobs.teams import TeamQuerySet
 
@@ -132,12 +134,8 @@ class BatchQuerySet(TeamQuerySet["Batch"]):
         """Those of the person's teams that are open: one whose jobs are still on their way is shown to nobody."""
         return super().visible_to(user).filter(opening=False)
 
-    def with_counts(self) -> BatchQuerySet:
-        """Adds the counts of the jobs by state, in the same query: ``count_total``, ``counts`` and ``state`` work."""
-        return self.annotate(**count_annotations())
-
     def in_state(self, state: str) -> BatchQuerySet:
-        """Those in a derived state. Takes a queryset ``with_counts``."""
+        """Those in a derived state."""
         return self.alias(derived_state=state_expression()).filter(derived_state=state)
 
 
@@ -220,14 +218,19 @@ class Batch(models.Model):
     def is_renamed(self) -> bool:
         return self.name != self.directory_name
 
+    @cached_property
+    def figures(self) -> Figures:
+        """As of when they were first asked for; ``figures.attach`` reads those of many batches at once."""
+        return figures_of([self.pk])[self.pk]
+
     @property
     def counts(self) -> dict[str, int]:
-        """Jobs by the names of ``rollup.COUNTS``. Only for batches that were read ``with_counts``."""
-        return {name: getattr(self, f"count_{name}") for name in COUNTS}
+        """Jobs by the names of ``rollup.COUNTS``."""
+        return self.figures.counts
 
     @property
     def state(self) -> str:
-        return batch_state(self.counts)
+        return self.figures.state
 
 
 class ExternalId(models.Model):

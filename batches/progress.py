@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
+from batches.figures import percent_of
 from batches.models import Batch
 from batches.rollup import COUNTS, batch_state
 from jobs.models import StageRun
@@ -30,13 +31,6 @@ def progress_of(batches: QuerySet[Batch]) -> dict[str, Any] | None:
     return {
         "id": pk,
         "state": batch_state(counts),
-        "percent": _percent(jobs, running),
+        "percent": percent_of(jobs, running),
         "counts": {"total": sum(jobs.values()), **counts},
     }
-
-
-def _percent(jobs: dict[tuple[Stage, State], int], running: float) -> float:
-    wanted = {place: rows for place, rows in jobs.items() if place[1] != State.CANCELLED}
-    whole = len(Stage) * sum(wanted.values())
-    behind = sum(rows * (len(Stage) if state == State.DONE else stage - 1) for (stage, state), rows in wanted.items())
-    return round(100.0 * (behind + running / 100.0) / whole, 1) if whole else 100.0

@@ -14,7 +14,7 @@ from batches.intake.table import BY_NAME
 from batches.intake.upload import MOST_FILES
 from batches.models import Batch, Upload, UploadRow
 from batches.rollup import BATCH_STATES, COUNTS
-from jobs.api import ConflictSerializer, NamedChoice
+from jobs.api import ConflictSerializer, NamedChoice, words_field
 
 UPLOAD_STATES = Upload.STATES
 ROWS_SHOWN = 500
@@ -39,37 +39,47 @@ class CountsSerializer(serializers.Serializer[Any]):
     cancelled = serializers.IntegerField()
 
 
+class TemplateSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="As the rows name it.")
+    jobs = serializers.IntegerField()
+
+
+class FiguresSerializer(serializers.Serializer[Any]):
+    """What a list shows of a batch's work."""
+
+    files = serializers.IntegerField(source="total", help_text="Designs: one a job.")
+    bytes_in = serializers.IntegerField(help_text="Of the designs that are stored.")
+    bytes_out = serializers.IntegerField(help_text="Of what was deployed last.")
+    percent = serializers.FloatField(help_text="0 to 100, of the jobs that were not cancelled.")
+
+
 class BatchSerializer(serializers.ModelSerializer[Batch]):
-    """Takes batches that were read ``with_counts``."""
+    """Many batches should have their figures attached at once."""
 
     url = serializers.HyperlinkedIdentityField(view_name="api:batch-detail")
     team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
     state = BatchStateField(read_only=True)
     counts = serializers.SerializerMethodField()
+    figures = FiguresSerializer(read_only=True)
+    external_ids = serializers.SerializerMethodField()
     jobs = serializers.SerializerMethodField()
 
     class Meta:
         model = Batch
-        fields = (
-            "id",
-            "url",
-            "name",
-            "team",
-            "source",
-            "state",
-            "counts",
-            "jobs",
-            "upload",
-            "created_by",
-            "created_at",
-        )
+        fields: tuple[str, ...] = (
+            "id", "url", "name", "directory_name", "prefix", "day", "number", "description", "external_ids", "team",
+            "source", "state", "counts", "figures", "jobs", "upload", "created_by", "created_at", "archived_at",
+        )  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_external_ids(self, batch: Batch) -> dict[str, str]:
+        return {known.key: known.value for known in batch.external_ids.all()}
 
     @extend_schema_field(CountsSerializer)
     def get_counts(self, batch: Batch) -> dict[str, int]:
-        total: int = batch.count_total  # type: ignore[attr-defined]
-        return {"total": total, **{name: batch.counts[name] for name in COUNTS}}
+        return {"total": batch.figures.total, **{name: batch.counts[name] for name in COUNTS}}
 
     def get_jobs(self, batch: Batch) -> str:
         """The address of the batch's jobs."""
@@ -83,6 +93,43 @@ class BatchProgressSerializer(serializers.Serializer[Any]):
     state = BatchStateField()
     percent = serializers.FloatField(help_text="Of the stages of all jobs that were not cancelled.")
     counts = CountsSerializer()
+
+
+class ForecastSerializer(serializers.Serializer[Any]):
+    """Nine times in ten it should lie between the two; null while there is no history to go by."""
+
+    text = serializers.CharField()
+    low_seconds = serializers.FloatField(allow_null=True)
+    high_seconds = serializers.FloatField(allow_null=True)
+
+
+class BatchStatsSerializer(serializers.Serializer[Any]):
+    state = BatchStateField()
+    figures = FiguresSerializer()
+    states = serializers.DictField(
+        source="figures.public", child=serializers.IntegerField(), help_text="Jobs by public state, those that occur."
+    )
+    templates = TemplateSerializer(many=True)
+    rate_per_minute = serializers.FloatField(help_text="Preparations of stages that ended lately.")
+    forecast = ForecastSerializer(allow_null=True, help_text="null when no machine has anything to do.")
+
+
+class AmendBatchSerializer(serializers.Serializer[Any]):
+    """What is left out stays."""
+
+    name = words_field(required=False, allow_blank=True, help_text="Empty: the directory's name again.")
+    prefix = words_field(required=False, allow_blank=True, help_text="Empty: as the files' names say.")
+    description = words_field(required=False, allow_blank=True)
+    external_ids = serializers.DictField(child=words_field(), required=False, help_text="Replaces all of them.")
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    reason = words_field(required=False, allow_blank=True, default="")
+
+
+class BatchDoneSerializer(serializers.Serializer[Any]):
+    detail = serializers.CharField(help_text="What became of it, in words.")
+    batch = BatchSerializer()
 
 
 class StartSerializer(serializers.Serializer[Any]):

@@ -7,7 +7,7 @@ from functools import partial
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from batches import downloads, sample_views, upload_views, views
+from batches import downloads, list_views, sample_views, upload_views, views
 from batches.bundles import share_views
 from batches.bundles import views as bundle_views
 
@@ -17,7 +17,9 @@ def pages(site: AdminSite) -> list[URLPattern]:
     # Downloads say themselves how long they may be kept.
     download = partial(site.admin_view, cacheable=True)
     return [
-        path("batches/", site.admin_view(views.batch_list), name="batches"),
+        path("batches/", site.admin_view(list_views.batch_list), name="batches"),
+        path("batches/changes/", site.admin_view(list_views.batch_list_changes), name="batch_list_changes"),
+        path("batches/act/", site.admin_view(list_views.batches_act), name="batches_act"),
         path("batches/new/", site.admin_view(upload_views.batch_upload), name="batch_upload"),
         path("batches/new/sample.csv", site.admin_view(sample_views.sample_sheet), name="sample_sheet"),
         path("batches/new/sample/", site.admin_view(sample_views.template_sample), name="template_sample"),
@@ -29,10 +31,12 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("batches/preview/<int:pk>/discard/", site.admin_view(upload_views.upload_discard), name="upload_discard"),
         path("batches/preview/<int:pk>/bad.csv", site.admin_view(upload_views.upload_bad_rows), name="upload_bad_rows"),
         path("batches/<int:pk>/", site.admin_view(views.batch_detail), name="batch"),
+        path("batches/<int:pk>/inside/", site.admin_view(list_views.batch_inside), name="batch_inside"),
         path("batches/<int:pk>/changes/", site.admin_view(views.batch_changes), name="batch_changes"),
         path("batches/<int:pk>/start/", site.admin_view(views.batch_start), name="batch_start"),
         path("batches/<int:pk>/act/", site.admin_view(views.batch_act), name="batch_act"),
         path("batches/<int:pk>/pause/", site.admin_view(views.batch_pause), name="batch_pause"),
+        path("batches/<int:pk>/amend/", site.admin_view(views.batch_amend), name="batch_amend"),
         path(
             "batches/<int:pk>/download/",
             site.admin_view(downloads.batch_download, cacheable=True),

@@ -1,68 +1,30 @@
-"""The list of batches, and the page of one batch with its jobs."""
+"""The page of one batch with its jobs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.db.models import Exists, OuterRef, Q
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from batches import actions
 from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded, toast
-from batches.board import ORDERS, page_of, segments_of, summary_of
+from batches.board import ORDERS, page_of
+from batches.figures import Figures
+from batches.forecast import describe, stats_of
 from batches.models import Batch
-from batches.rollup import BATCH_STATES
+from batches.naming import amend, external_ids_of
+from batches.verbs import BATCH_VERBS, may_delete
 from jobs import pauses
 from jobs.errors import Conflict, Invalid
-from jobs.models import Job, Pause, Team
-from jobs.states import VERBS, Role
+from jobs.models import Pause
+from jobs.states import VERBS
 from jobs.teams import roles_of
 
-BATCHES_PER_PAGE = 25
-MOST_CLIENTS = 300
 KEYS = ("seen", "pending", "r", "p")
-
-
-@require_GET
-def batch_list(request: HttpRequest) -> HttpResponse:
-    """All batches that the person may see, filtered by ``state``, ``client``, ``team`` and ``q``."""
-    user = person(request)
-    asked = request.GET
-    batches = Batch.objects.visible_to(user).with_counts().select_related("team", "created_by").order_by("-id")
-    if (state := asked.get("state", "")) in BATCH_STATES:
-        batches = batches.in_state(state)
-    if client := asked.get("client", ""):
-        batches = batches.filter(Exists(Job.objects.filter(batch=OuterRef("pk"), client_name=client)))
-    if (team := asked.get("team", "")).isdecimal() and len(team) < 18:
-        batches = batches.filter(team_id=int(team))
-    if words := asked.get("q", "").strip():
-        inside = Job.objects.filter(batch=OuterRef("pk")).filter(
-            Q(job_id__icontains=words) | Q(output_name__icontains=words)
-        )
-        batches = batches.filter(Q(name__icontains=words) | Exists(inside))
-    found = Paginator(batches, BATCHES_PER_PAGE).get_page(asked.get("page"))
-    clients = Job.objects.visible_to(user).exclude(client_name="").order_by("client_name")
-    context = {
-        "title": "Batches",
-        "page": found,
-        "rows": [(batch, segments_of(batch.counts)) for batch in found.object_list],
-        "states": BATCH_STATES,
-        "clients": clients.values_list("client_name", flat=True).distinct()[:MOST_CLIENTS],
-        "teams": Team.objects.visible_to(user),
-        "asked": asked,
-        "filtered": any(asked.get(name) for name in ("state", "client", "team", "q")),
-        "may_upload": may_upload(request),
-    }
-    return page(request, "batches/list.html", context)
-
-
-def may_upload(request: HttpRequest) -> bool:
-    user = person(request)
-    return user.is_superuser or user.memberships.filter(role=Role.OPERATOR).exists()
 
 
 def visible_batch(request: HttpRequest, pk: int) -> Batch:
@@ -78,11 +40,15 @@ def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def board_context(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     user = person(request)
     found, shown = page_of(user, batch, request.GET)
+    stats = stats_of(batch)
+    figures = stats.figures
     return {
         "title": batch.name,
         "batch": batch,
         "pause": Pause.objects.filter(key=pauses.of_batch(batch).key).select_related("by").first(),
-        "summary": summary_of(batch),
+        "summary": figures,
+        "stats": stats,
+        "words": describe(batch, figures, stats.templates),
         "page": found,
         "shown": shown,
         "orders": [(name, label) for name, (label, _) in ORDERS.items()],
@@ -90,7 +56,27 @@ def board_context(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "query": request.GET.urlencode(),
         "roles": roles_of(user, batch.team),
         "bulk": [(verb, VERBS[verb].label) for verb in actions.OPERATOR_VERBS],
+        "external_ids": external_ids_of(batch),
+        "batch_verbs": [verb for verb in BATCH_VERBS.values() if _fits(verb.name, user, batch, figures)],
     }
+
+
+def _fits(verb: str, user: User, batch: Batch, figures: Figures) -> bool:
+    """Whether the verb is offered on the page now. Start, pause and resume have places of their own."""
+    counts = figures.counts
+    match verb:
+        case "retry":
+            return bool(counts["failed"])
+        case "cancel":
+            return figures.total > counts["completed"] + counts["cancelled"]
+        case "archive":
+            return batch.archived_at is None and not counts["processing"]
+        case "unarchive":
+            return batch.archived_at is not None
+        case "delete":
+            return may_delete(user) and not counts["processing"]
+        case _:
+            return False
 
 
 @require_GET
@@ -178,6 +164,40 @@ def batch_pause(request: HttpRequest, pk: int) -> HttpResponse:
     except (Conflict, Invalid) as error:
         return _board(request, batch, str(error), error)
     return _board(request, batch, words, None)
+
+
+@require_POST
+@roles_guarded
+def batch_amend(request: HttpRequest, pk: int) -> HttpResponse:
+    """Changes name, prefix, description and external ids (``key`` and ``value``, as often as there are ids)."""
+    batch = visible_batch(request, pk)
+    sent = request.POST
+    try:
+        amend(
+            person(request),
+            batch,
+            name=sent.get("name"),
+            prefix=sent.get("prefix"),
+            description=sent.get("description"),
+            external_ids=_sent_ids(sent) if "key" in sent else None,
+        )
+    except (Conflict, Invalid) as error:
+        status = CONFLICT if isinstance(error, Conflict) else UNPROCESSABLE
+        context = {**board_context(request, batch), "notice": str(error), "sent": sent}
+        return page(request, "batches/detail.html", context, status=status)
+    messages.success(request, "Saved.")
+    return redirect("admin:batch", batch.pk)
+
+
+def _sent_ids(sent: QueryDict) -> dict[str, str]:
+    pairs = [
+        (key.strip(), value.strip()) for key, value in zip(sent.getlist("key"), sent.getlist("value"), strict=False)
+    ]
+    pairs = [(key, value) for key, value in pairs if value]
+    keys = [key for key, _ in pairs]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise Invalid(f"The external id {twice[:60]!r} stands there twice.", field="external_ids")
+    return dict(pairs)
 
 
 def _asked_action(request: HttpRequest) -> tuple[str, set[int], int | None]:

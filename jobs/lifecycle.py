@@ -92,12 +92,24 @@ def move(
     _check_words(rule, request)
     with transaction.atomic():
         present = _PRESENT.get(id=job.pk)
+        if present.state in FINAL:
+            refuse_deleted(present)
         _check_place(rule, present, request)
         to_stage, to_state = _destination(rule, present, request)
         _write(rule, present, request, to_stage, to_state)
         _settle_runs(present, rule, to_stage, to_state)
     _bring_up_to_date(job, present)
     return job
+
+
+def refuse_deleted(job: Job) -> None:
+    """Raises Conflict when the job's batch was deleted, and keeps it from being deleted until the transaction ends.
+
+    Only what is over needs to ask: deleting a batch cancels all other jobs, and so changes their versions.
+    """
+    batches: Any = Job._meta.get_field("batch").related_model
+    if batches._default_manager.select_for_update(no_key=True).get(pk=job.batch_id).deleted_at is not None:
+        raise Conflict(f"The batch of {job.job_id} was deleted.", state="deleted")
 
 
 def annotate(

@@ -123,7 +123,7 @@ def _addresses(team_id: int, name: str) -> list[str]:
 def _job_facts(event: Event, job: Job) -> dict[str, Any]:
     return {
         "team": job.team.slug,
-        "batch": {"id": job.batch_id, "name": job.batch.name},
+        "batch": _batch_facts(job),
         "job": {
             "id": job.pk,
             "job_id": job.job_id,
@@ -135,6 +135,16 @@ def _job_facts(event: Event, job: Job) -> dict[str, Any]:
             "version": job.version,
         },
         "reason": event.reason[:MOST_REASON_CHARACTERS],
+    }
+
+
+def _batch_facts(job: Job) -> dict[str, Any]:
+    batch = job.batch
+    return {
+        "id": batch.pk,
+        "name": batch.name,
+        "directory_name": batch.directory_name,
+        "external_ids": dict(batch.external_ids.values_list("key", "value")),
     }
 
 
@@ -155,7 +165,7 @@ def _batch_ending(job: Job) -> tuple[str, dict[str, Any]] | None:
     name = "batch.failed" if not done else "batch.completed_with_errors" if failed else "batch.completed"
     return name, {
         "team": job.team.slug,
-        "batch": {"id": job.batch_id, "name": job.batch.name},
+        "batch": _batch_facts(job),
         "jobs": {"completed": done, "failed": failed, "cancelled": counts[State.CANCELLED]},
     }
 

@@ -40,6 +40,8 @@ class Stored:
         job, stage = self.run.job, Stage(self.run.stage)
         if self.deployment is not None:
             deployments.keep(self.deployment)
+            deployed = sum(asset.size_bytes for asset in self.assets if asset.storage == "outputs")
+            Job.objects.filter(pk=job.pk).update(bytes_out=deployed)
         if _OLD_ASSET.first(job=job.pk, stage=stage):
             _replaceable(job, stage).delete()
         if self.assets:

@@ -105,7 +105,8 @@ def _stored_sources(job: Job, tick: Tick) -> tuple[Asset, Asset]:
             if source is None:
                 raise FormatError(path, "is no longer in the asset roots.", "Put it back, then retry the job.")
             asset = put_asset(source, team=job.team, kind=kind, name=source.name, tick=tick)
-            Job.objects.filter(pk=job.pk).update(**{field: asset})
+            weight = {"bytes_in": asset.size_bytes} if field == "psd" else {}
+            Job.objects.filter(pk=job.pk).update(**{field: asset}, **weight)
             setattr(job, field, asset)
         found[field] = asset
     return found["psd"], found["project"]

@@ -59,6 +59,9 @@ PAST = {
     "amend_batch": "changed",
     "leave_out_rows": "left out rows of",
     "withdraw_batch": "took back",
+    "archive_batch": "archived",
+    "unarchive_batch": "took back from the archive",
+    "delete_batch": "deleted",
     "pause": "paused",
     "resume": "resumed",
     "switch_off_endpoint": "switched off",
@@ -209,7 +212,7 @@ def detail(event: Event) -> str:
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
         case "pause" | "resume" | "switch_off_endpoint" if data.get("what"):
             return str(data["what"])
-        case "open_batch" | "amend_batch" | "leave_out_rows" | "withdraw_batch":
+        case "open_batch" | "amend_batch" | "leave_out_rows" | "withdraw_batch" | "delete_batch":
             return _of_batch(event.verb, data)
         case verb if verb in VERBS and data.get("open_warnings"):
             return f"{data['open_warnings']} open warnings"
@@ -222,6 +225,8 @@ def _of_batch(verb: str, data: dict[str, Any]) -> str:
         return f"{data.get('jobs', '?')} jobs from {data['sheet']}" if data.get("sheet") else ""
     if verb in {"leave_out_rows", "withdraw_batch"}:
         return str(data.get("reason") or f"{data.get('left_out', '?')} rows")
+    if verb == "delete_batch":
+        return f"{data.get('directory_name', '?')}, {data.get('jobs', '?')} jobs"
     return ", ".join(f"{name.replace('_', ' ')}: {_turned(change)}" for name, change in data.items())
 
 

@@ -11,6 +11,7 @@
    data-poll          element whose HTMX polling pauses while the page is hidden
    data-tabs          role=tablist: arrow keys walk the tabs; aria-controls names the panels
    data-submit-once   form whose submit buttons are locked after the first submit
+   data-expands       button that shows or hides the row with that id, filled from data-from each time it opens
    data-autosubmit    form that is sent when a select in it changes
    data-copies="id"   button that copies the value of the control with that id */
 (() => {
@@ -125,6 +126,19 @@
     } else if (event.key === "x" && at >= 0) {
       all[at].querySelector("input[type=checkbox]")?.click();
     }
+  });
+
+  // Rows that open ----------------------------------------------------------------------------------------------------
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-expands]");
+    const inside = button && document.getElementById(button.dataset.expands);
+    if (!inside) return;
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    inside.closest("tr").hidden = !open;
+    // What is hidden is emptied: nothing polls for it, and it is fresh when it opens again.
+    if (open) htmx.ajax("GET", button.dataset.from, { target: inside, swap: "innerHTML" });
+    else inside.replaceChildren();
   });
 
   // Forms -------------------------------------------------------------------------------------------------------------

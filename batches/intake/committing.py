@@ -26,7 +26,7 @@ ERRAND = "open_batch"
 ROWS_PER_UPDATE = 500
 VARYING = (
     "row_line", "job_id", "psd_path", "project_path", "output_name", "client_name", "project_name", "notes", "row_data",
-    "priority", "psd_id", "project_id",
+    "priority", "psd_id", "project_id", "bytes_in",
 )  # fmt: skip
 """The columns of a job that its row says."""
 TRIES = 3
@@ -75,6 +75,7 @@ class Maker:
             PRIORITY_WORDS[priority.lower()] if priority else PRIORITIES["normal"],
             psd.pk if psd else None,
             project.pk if project else None,
+            psd.size_bytes if psd else 0,
         )
 
 

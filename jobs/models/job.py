@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 
 class JobQuerySet(TeamQuerySet["Job"]):
+    def bulk_create(self, objs: Iterable[Job], *args: Any, **kwargs: Any) -> list[Job]:
+        jobs = list(objs)
+        for job in jobs:
+            job.weigh()
+        return super().bulk_create(jobs, *args, **kwargs)
+
     def open(self) -> JobQuerySet:
         return self.exclude(state__in=FINAL)
 
@@ -61,6 +68,9 @@ class Job(models.Model):
     forced_reason = models.TextField(blank=True)
     psd = models.ForeignKey(Asset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     project = models.ForeignKey(Asset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    bytes_in = models.PositiveBigIntegerField(default=0, editable=False)
+    """Of the design, from when it is stored; ``bytes_out`` of the files that were deployed last."""
+    bytes_out = models.PositiveBigIntegerField(default=0, editable=False)
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_jobs"
     )
@@ -84,11 +94,25 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["team", "state", "stage"], name="job_by_state"),
-            models.Index(fields=["batch", "state"], name="job_by_batch"),
+            # The figures of a batch are read from this index alone.
+            models.Index(
+                fields=["batch", "state", "stage", "priority", "bytes_in", "bytes_out"], name="job_figures_by_batch"
+            ),
+            models.Index(fields=["team", "client_name", "batch"], name="job_by_client"),
         ]
 
     def __str__(self) -> str:
         return self.job_id
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.weigh()
+        super().save(*args, **kwargs)
+
+    def weigh(self) -> None:
+        """Notes the size of the design, if it is stored already."""
+        if self.psd_id is not None and self.psd is not None:
+            self.bytes_in = self.psd.size_bytes
 
     @property
     def public_state(self) -> str:

@@ -77,6 +77,8 @@ class StageRun(models.Model):
             models.Index(fields=["priority", "rank", "queued_at"], condition=Q(state="queued"), name="run_to_raise"),
             models.Index(fields=["team", "batch"], condition=Q(state="running"), name="run_by_load"),
             models.Index(fields=["team", "fingerprint"], condition=Q(state="failed"), name="run_by_cause"),
+            # How long preparations took lately, by team and stage.
+            models.Index(fields=["team", "stage", "id"], condition=Q(state="done"), name="run_of_the_past"),
             models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="run_to_sweep"),
         ]
 

@@ -333,3 +333,100 @@ def test_a_large_sheet_is_polled(api, people, settings):
     tasks.work()
     done = client.get(upload["url"]).json()
     assert (done["state"], client.get(f"/api/batches/{done['batch']}/").json()["counts"]["total"]) == ("committed", 5)
+
+
+# Names, verbs and figures of batches ----------------------------------------------------------------------------------
+def test_names_and_ids_elsewhere_are_patched(api, people, batch):
+    make_job(batch, psd_path="in/PL-DXB1.psd")
+    client, where = api(people.olga), f"/api/batches/{batch.pk}/"
+    body = {"name": "", "prefix": "", "description": "3-view Render", "external_ids": {"monday": "4711"}}
+    shown = client.patch(where, body).json()
+    directory = f"PL_DXB_{batch.day}_batch-1"
+    assert (shown["name"], shown["directory_name"], shown["prefix"]) == (directory, directory, "PL_DXB")
+    assert (shown["description"], shown["external_ids"]) == ("3-view Render", {"monday": "4711"})
+    assert client.patch(where, {"name": "Launch"}).json()["external_ids"] == {"monday": "4711"}
+    assert [row["name"] for row in client.get("/api/batches/?external_id=monday:4711").json()["results"]] == ["Launch"]
+    assert client.get("/api/batches/?external_id=monday:4712").json()["results"] == []
+
+
+SENSELESS = [
+    *[{"name": "x" * 201}, {"name": None}, {"prefix": "a/b"}, {"description": "a\0"}],
+    *[{"external_ids": ids} for ids in ({"A b": "x"}, {"a": ""}, "x", {"a": {"b": "c"}})],
+]
+
+
+@pytest.mark.parametrize("body", SENSELESS)
+def test_names_that_make_no_sense_are_400_by_field(api, people, batch, body):
+    response = api(people.olga).patch(f"/api/batches/{batch.pk}/", body)
+    assert (response.status_code, list(response.json())) == (400, list(body))
+    batch.refresh_from_db()
+    assert batch.name == "Spring"
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry", "archive", "unarchive", "delete", "patch"])
+def test_the_ladder_of_the_verbs_of_a_batch(api, people, batch, verb):
+    make_job(batch, state=State.FAILED)
+    if verb == "unarchive":
+        api(people.olga).post(f"/api/batches/{batch.pk}/archive/")
+
+    def call(person=None):
+        client, where = api(person) if person else api(), f"/api/batches/{batch.pk}/"
+        if verb in {"delete", "patch"}:
+            return getattr(client, verb)(where, {"name": "x"} if verb == "patch" else None)
+        return client.post(f"{where}{verb}/")
+
+    before = list(Batch.objects.values()), list(batch.jobs.values("state"))
+    assert call().status_code == 401
+    assert call(people.oscar).status_code == call(people.nobody).status_code == 404
+    assert call(people.vera).status_code == call(people.adam).status_code == 403
+    if verb == "delete":
+        assert call(people.olga).status_code == 403
+    assert (list(Batch.objects.values()), list(batch.jobs.values("state"))) == before
+    done = call(people.root if verb == "delete" else people.olga)
+    assert done.status_code == (204 if verb == "delete" else 200)
+    again = call(people.root if verb == "delete" else people.olga)
+    assert again.status_code == {"delete": 404, "patch": 200}.get(verb, 409)
+
+
+def test_what_is_at_work_is_not_deleted(api, people, batch):
+    make_job(batch, state=State.RUNNING)
+    response = api(people.root).delete(f"/api/batches/{batch.pk}/")
+    assert (response.status_code, response.json()["allowed"]) == (409, ["cancel"])
+    assert "Cancel the batch first" in response.json()["detail"]
+
+
+def test_the_stats_of_a_batch(api, people, batch):
+    make_job(batch, Stage.DELIVERY, State.DONE, bytes_out=5)
+    make_job(batch, state=State.QUEUED, project_path="b.aepx")
+    stats = api(people.vera).get(f"/api/batches/{batch.pk}/stats/").json()
+    assert stats["figures"] == {"files": 2, "bytes_in": 0, "bytes_out": 5, "percent": 50.0}
+    assert stats["states"] == {"processing": 1, "completed": 1}
+    assert stats["templates"] == [{"name": "a.aepx", "jobs": 1}, {"name": "b.aepx", "jobs": 1}]
+    assert stats["forecast"] == {"text": "Waits for a worker", "low_seconds": None, "high_seconds": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("archived=true", ["Old"]),
+        ("archived=false", ["Spring"]),
+        ("prefix=OLD", ["Old"]),
+        ("priority=urgent", ["Spring"]),
+        ("created_by=olga&ordering=files", ["Old", "Spring"]),
+        ("ordering=-files", ["Spring", "Old"]),
+        ("ordering=-size", ["Spring", "Old"]),
+        ("ordering=state", ["Spring", "Old"]),
+        ("since=2020-01-01&until=2020-01-02", []),
+    ],
+)
+def test_more_filters_and_orders_of_batches(api, people, batch, query, found):
+    make_job(batch, priority=0, bytes_out=1)
+    old = Batch.objects.create(team=batch.team, name="Old", prefix="OLD", created_by=people.olga)
+    api(people.olga).post(f"/api/batches/{old.pk}/archive/")
+    response = api(people.vera).get(f"/api/batches/?{query}")
+    assert [row["name"] for row in response.json()["results"]] == found
+
+
+@pytest.mark.parametrize("query", ["priority=x", "archived=x", "since=x", "ordering=bytes", "until=2025-13-01"])
+def test_more_filters_that_make_no_sense_are_400(api, people, batch, query):
+    assert api(people.vera).get(f"/api/batches/?{query}").status_code == 400

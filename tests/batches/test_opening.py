@@ -234,5 +234,5 @@ def test_a_thousand_rows_that_share_a_template_look_at_it_once(
         upload = preview(people.olga, blue, *rows, files=[])
     assert upload.good == 1000
     assert len(looks) == 3
-    with django_assert_max_num_queries(55):
+    with django_assert_max_num_queries(60):
         assert opening.commit_all(people.olga, upload).jobs.count() == 1000

@@ -6,12 +6,13 @@ import random
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batches.prefix import FALLBACK, MOST_CHARACTERS, checked_prefix, prefix_for, prefix_of
 from jobs.errors import Invalid
 
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PL, OTHER = "PL-DXB191_GI_Defense_V1.png", "ab-cd.psd"
 
 
@@ -47,6 +48,7 @@ def test_letters_separator_letters(name, prefix):
     assert prefix_of(name) == prefix
 
 
+@QUIET
 @given(st.text(max_size=80))
 def test_a_prefix_can_always_be_part_of_a_directory_name(name):
     prefix = prefix_of(name)
@@ -54,6 +56,7 @@ def test_a_prefix_can_always_be_part_of_a_directory_name(name):
     assert prefix == checked_prefix(prefix)
 
 
+@QUIET
 @given(st.text(max_size=80))
 def test_what_a_person_writes_is_refused_or_stays_what_it_became(text):
     prefix = ""
@@ -63,6 +66,7 @@ def test_what_a_person_writes_is_refused_or_stays_what_it_became(text):
     assert not set(prefix) & set("/\\.:\0")
 
 
+@QUIET
 @given(st.lists(st.sampled_from([PL, OTHER, "hero.psd"]), max_size=9), st.randoms())
 def test_most_files_decide_whatever_their_order(names, random):
     shuffled = random.sample(names, len(names))

@@ -31,11 +31,11 @@ CASES = [
 def test_python_and_the_database_derive_the_same_state(batch, states, expected):
     for state in states:
         make_job(batch, state=state, held_state="pending" if state == S.ON_HOLD else "")
-    found = Batch.objects.with_counts().get()
+    found = Batch.objects.get()
     assert found.state == expected
-    assert found.count_total == len(states)
+    assert found.figures.total == len(states)
     for state in BATCH_STATES:
-        assert Batch.objects.with_counts().in_state(state).exists() == (state == expected)
+        assert Batch.objects.in_state(state).exists() == (state == expected)
 
 
 def test_every_job_state_is_counted_once():
@@ -45,10 +45,3 @@ def test_every_job_state_is_counted_once():
 def test_every_state_but_that_of_an_empty_batch_comes_from_a_rule():
     assert {state for state, _ in RULES} == set(BATCH_STATES)
     assert batch_state({}) == "queued"
-
-
-def test_the_counts_of_many_batches_take_one_query(people, blue, django_assert_num_queries):
-    for number in range(5):
-        make_job(Batch.objects.create(team=blue, name=str(number), created_by=people.olga))
-    with django_assert_num_queries(1):
-        assert [one.state for one in Batch.objects.with_counts()] == ["queued"] * 5

@@ -16,7 +16,7 @@ from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from aeproject import bundle_bench, demo, intake_bench, queue_bench
+from aeproject import bundle_bench, demo, intake_bench, page_bench, queue_bench
 from aeproject.processes import start_command, stop_all
 from batches.actions import start
 from batches.intake.opening import commit_all, preview_upload
@@ -41,6 +41,8 @@ class Command(BaseCommand):
         parser.add_argument("--intake", action="store_true", help="rows a second of intake, in a database of its own")
         parser.add_argument("--rows", type=int, default=10_000, help="with --intake: rows beside django-import-export")
         parser.add_argument("--many-rows", type=int, default=100_000, help="with --intake: rows for the memory")
+        parser.add_argument("--pages", action="store_true", help="the batch pages, in a database of its own")
+        parser.add_argument("--jobs", type=int, default=100_000, help="with --pages: jobs beside which is measured")
         parser.add_argument(
             "--sizes", type=int, nargs="+", default=[1_000, 30_000, 1_000_000], help="with --queue: runs queued"
         )
@@ -56,8 +58,19 @@ class Command(BaseCommand):
         elif options["bundle"]:
             size = options["gigabytes"]
             self._figures(f"The ZIP of a batch of {size:g} GB", bundle_bench.measure(size))
+        elif options["pages"]:
+            self._pages(options["jobs"])
         else:
             self._job(options)
+
+    def _pages(self, jobs: int) -> None:
+        table = Table(title=f"Pages beside {jobs:,} jobs on {connection.vendor}, {platform.machine()}")
+        for heading in ("what", "median ms", "computing", "queries", "good"):
+            table.add_column(heading, justify="right" if heading not in {"what", "good"} else "left")
+        for figure in page_bench.measure(jobs):
+            good = "yes" if figure.is_good else "no"
+            table.add_row(figure.what, f"{figure.milliseconds:.0f}", f"{figure.cpu:.0f}", str(figure.queries), good)
+        Console().print(table)
 
     def _figures(self, title: str, figures: Iterable[queue_bench.Figure]) -> None:
         table = Table(title=f"{title} on {connection.vendor}, {platform.machine()}")

@@ -16,7 +16,8 @@ from rich.live import Live
 from rich.table import Table
 
 from batches import actions
-from batches.board import page_of, summary_of
+from batches.board import page_of
+from batches.figures import figures_of
 from batches.intake import opening
 from batches.intake.repeats import Repeated
 from batches.intake.upload import files_below
@@ -134,7 +135,7 @@ def _user(name: str | None, team: Team) -> User:
 
 
 def _progress(user: User, batch: Batch) -> Table:
-    counts = summary_of(batch)
+    counts = figures_of([batch.pk])[batch.pk]
     table = Table(title=f"{batch.name} · {counts.state.replace('_', ' ')}")
     for title in ("Job", "Stage", "State", "Progress"):
         table.add_column(title)

@@ -1,0 +1,123 @@
+"""The figures of batches: jobs by stage and state, bytes in and out, percent done. One query for many batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Sum
+
+from batches.rollup import COUNTS, batch_state
+from jobs.models import Job
+from jobs.states import PUBLIC_STATES, Stage, State, public_state
+
+if TYPE_CHECKING:
+    from batches.models import Batch
+
+SEGMENTS = ("completed", "in_review", "processing", "failed", "on_hold", "pending", "cancelled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A part of the bar of a batch, percent of its length."""
+
+    name: str
+    start_percent: float
+    width_percent: float
+    jobs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """``jobs`` by (stage, state). ``bytes_in`` of the designs, ``bytes_out`` of what was deployed last."""
+
+    jobs: Mapping[tuple[Stage, State], int] = field(default_factory=dict)
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Jobs by the names of ``rollup.COUNTS``."""
+        counts = dict.fromkeys(COUNTS, 0)
+        for (_, state), jobs in self.jobs.items():
+            for name, states in COUNTS.items():
+                counts[name] += jobs if state in states else 0
+        return counts
+
+    @cached_property
+    def public(self) -> dict[str, int]:
+        """Jobs by public state, those that occur."""
+        public = dict.fromkeys(PUBLIC_STATES, 0)
+        for (stage, state), jobs in self.jobs.items():
+            public[public_state(stage, state)] += jobs
+        return {name: jobs for name, jobs in public.items() if jobs}
+
+    @property
+    def total(self) -> int:
+        return sum(self.jobs.values())
+
+    @property
+    def running(self) -> int:
+        return sum(jobs for (_, state), jobs in self.jobs.items() if state == State.RUNNING)
+
+    @property
+    def state(self) -> str:
+        return batch_state(self.counts)
+
+    @property
+    def percent(self) -> float:
+        return percent_of(self.jobs)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        segments: list[Segment] = []
+        start = 0.0
+        for name in SEGMENTS:
+            if jobs := self.counts[name]:
+                width = 100 * jobs / self.total
+                segments.append(Segment(name=name, start_percent=start, width_percent=width, jobs=jobs))
+                start += width
+        return tuple(segments)
+
+    @property
+    def key(self) -> str:
+        """Changes when what the pages show of the figures changes."""
+        return hashlib.sha256(repr((sorted(self.jobs.items()), self.bytes_in, self.bytes_out)).encode()).hexdigest()[:8]
+
+
+def percent_of(jobs: Mapping[tuple[Stage, State], int], running: float = 0.0) -> float:
+    """How far the jobs are that were not cancelled: the stages behind them, and ``running`` percent of present ones.
+
+    100 when there is nothing to do.
+    """
+    wanted = {place: rows for place, rows in jobs.items() if place[1] != State.CANCELLED}
+    whole = len(Stage) * sum(wanted.values())
+    behind = sum(rows * (len(Stage) if state == State.DONE else stage - 1) for (stage, state), rows in wanted.items())
+    return round(100.0 * (behind + running / 100.0) / whole, 1) if whole else 100.0
+
+
+def figures_of(batch_ids: Iterable[int]) -> dict[int, Figures]:
+    """The figures of each batch, in one query that an index answers."""
+    ids = list(batch_ids)
+    jobs: dict[int, dict[tuple[Stage, State], int]] = defaultdict(dict)
+    sizes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    rows = Job.objects.filter(batch__in=ids).order_by().values_list("batch", "stage", "state")
+    for batch, stage, state, count, bytes_in, bytes_out in rows.annotate(
+        count=Count("pk"), bytes_in_sum=Sum("bytes_in"), bytes_out_sum=Sum("bytes_out")
+    ):
+        jobs[batch][Stage(stage), State(state)] = count
+        sizes[batch][0] += bytes_in
+        sizes[batch][1] += bytes_out
+    return {pk: Figures(jobs=jobs[pk], bytes_in=sizes[pk][0], bytes_out=sizes[pk][1]) for pk in ids}
+
+
+def attach(batches: Iterable[Batch]) -> None:
+    """Gives each batch its ``figures`` at once, instead of a query each when they are first asked for."""
+    there = list(batches)
+    found = figures_of(batch.pk for batch in there)
+    for batch in there:
+        batch.figures = found[batch.pk]
