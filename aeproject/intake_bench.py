@@ -88,7 +88,8 @@ def _sheet(folder: Path, rows: int) -> Path:
 # Ours -----------------------------------------------------------------------------------------------------------------
 def _ours(person: User, sheet: Path, rows: int) -> Figure:
     clock = Clock()
-    jobs = _take_in(person, sheet)
+    with clock:
+        jobs = _take_in(person, sheet)
     figure = _rate("intake: judged, shown row by row, opened", clock, rows)
     assert jobs == rows, f"{jobs} of {rows} rows became jobs"
     return figure
@@ -118,15 +119,16 @@ def _memory(person: User, sheet: Path) -> Iterator[Figure]:
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     clock = Clock()
     connection.close()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if _take_in(person, sheet) == rows else 1
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    _, status, usage = os.wait4(pid, 0)
+    with clock:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if _take_in(person, sheet) == rows else 1
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        _, status, usage = os.wait4(pid, 0)
     assert status == 0, f"the child that judged {rows:,} rows failed"
     yield _rate(f"intake of {rows:,} rows in a worker", clock, rows)
     what = f"its memory at most ({before_mb:,.0f} MB before it began)"
@@ -164,10 +166,11 @@ def _theirs(person: User, sheet: Path, rows: int, how: str) -> Figure:
             super().import_instance(instance, row, **options)
 
     clock = Clock()
-    with sheet.open(encoding="utf-8") as file:
-        data = tablib.Dataset().load(file.read(), format="csv")
-    for dry_run in (True, False):
-        JobResource().import_data(data, dry_run=dry_run, raise_errors=True, use_transactions=True)
+    with clock:
+        with sheet.open(encoding="utf-8") as file:
+            data = tablib.Dataset().load(file.read(), format="csv")
+        for dry_run in (True, False):
+            JobResource().import_data(data, dry_run=dry_run, raise_errors=True, use_transactions=True)
     figure = _rate(f"django-import-export: {how}", clock, rows)
     assert batch.jobs.count() == rows
     return figure
