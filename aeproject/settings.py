@@ -361,6 +361,10 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("MAIL_FROM", "aeproject@local
 WEBHOOK_ALLOWED_NETWORKS = _networks("WEBHOOK_ALLOWED_NETWORKS")
 NOTICE_DAYS = _int("NOTICE_DAYS", 30, least=1)
 SHARE_MAX_DAYS = _int("SHARE_MAX_DAYS", 30, least=1)
+WAITING_HOURS = _int("WAITING_HOURS", 24)
+DIGEST_HOUR = _int("DIGEST_HOUR", 7)
+if DIGEST_HOUR > 23:
+    raise ImproperlyConfigured("DIGEST_HOUR must be an hour of the day, 0 to 23")
 # Whoever sends it may read /metrics; without one only superusers may.
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 

@@ -10,7 +10,6 @@ import logging
 import smtplib
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,10 +27,11 @@ from jobs import webhooks
 from jobs.compiled import Objects, given
 from jobs.errors import Conflict
 from jobs.history_chain import last_head, seal_pending
-from jobs.models import Delivery, Event, Job, MailSwitch, Membership, WebhookEndpoint
-from jobs.models.notice import NOTICE_NAMES, TEST
+from jobs.models import Delivery, Event, Job, Notice, WebhookEndpoint
+from jobs.models.notice import DIGEST, PEOPLES_NAMES, TEST
 from jobs.retries import Policy
-from jobs.states import Role, Stage, State, public_state
+from jobs.states import State
+from jobs.telling import Told, address_of, batch_facts, job_facts, tell_members
 from jobs.webhooks import Answer
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ logger = logging.getLogger(__name__)
 POLICY = Policy(attempts=12, first_seconds=1.0, factor=3.0, most_seconds=3600.0)
 HOLD_SECONDS = 120
 """How long a row belongs to the one who sends it; then it is due again."""
-MOST_REASON_CHARACTERS = 2_000
 
 BY_STATE = {
     "failed": "job.failed",
@@ -53,13 +52,10 @@ BY_STATE = {
 }
 """The notice of each public state that somebody outside wants to hear of."""
 SETTLED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
-MAIL_ROLES = {"job.awaiting_review": Role.REVIEWER, "job.awaiting_approval": Role.APPROVER}
-"""Whose decision is awaited; all other mails go to everybody in the team."""
 
 
 # Writing ------------------------------------------------------------------------------------------------------------
 _ENDPOINTS = Objects(lambda: WebhookEndpoint.objects.filter(team=given(WebhookEndpoint, "team"), active=True))
-_MAIL = Objects(lambda: MailSwitch.objects.filter(team=given(MailSwitch, "team"), active=True)[:1])
 
 
 def announce(event: Event, job: Job) -> int:
@@ -71,81 +67,28 @@ def announce(event: Event, job: Job) -> int:
     if name is None and not settles:
         return 0
     endpoints = _ENDPOINTS.all(team=job.team_id)
-    mail = _MAIL.first(team=job.team_id)
-    if not endpoints and mail is None:
-        return 0
-    rows = list(_rows(name, event, job, endpoints, mail, _job_facts(event, job))) if name else []
+    # First, for it locks the batch: what two jobs of it tell the same person is counted by one after the other.
     ending = _batch_ending(job) if settles else None
+    rows = _rows(name, event, job, endpoints, job_facts(event, job)) if name else []
     if ending is not None:
         batch_name, facts = ending
-        rows += _rows(batch_name, event, job, endpoints, mail, facts)
+        rows += _rows(batch_name, event, job, endpoints, facts)
     Delivery.objects.bulk_create(rows)
     return len(rows)
 
 
-def _rows(
-    name: str,
-    event: Event,
-    job: Job,
-    endpoints: list[WebhookEndpoint],
-    mail: MailSwitch | None,
-    facts: dict[str, Any],
-) -> Iterator[Delivery]:
-    payload = {"type": name, "timestamp": event.at.isoformat(), "data": facts}
-    common: dict[str, Any] = {
-        "team_id": job.team_id,
-        "name": name,
-        "event": event,
-        "job": None if name.startswith("batch.") else job,
-        "batch_id": job.batch_id,
-        "payload": payload,
-        "available_at": Now(),
-    }
-    for endpoint in endpoints:
-        if name in endpoint.events:
-            yield Delivery(channel=Delivery.WEBHOOK, endpoint=endpoint, lane=_lane(endpoint), **common)
-    if mail is not None and name in mail.events:
-        for address in _addresses(job.team_id, name):
-            yield Delivery(channel=Delivery.EMAIL, recipient=address, lane=Delivery.EMAIL, **common)
+def _rows(name: str, event: Event, job: Job, endpoints: list[WebhookEndpoint], facts: dict[str, Any]) -> list[Delivery]:
+    told = Told(name=name, event=event, job=job, facts=facts)
+    posts = [
+        told.delivery(channel=Delivery.WEBHOOK, endpoint=endpoint, lane=_lane(endpoint))
+        for endpoint in endpoints
+        if name in endpoint.events
+    ]
+    return posts + tell_members(told)
 
 
 def _lane(endpoint: WebhookEndpoint) -> str:
     return f"{Delivery.WEBHOOK}-{endpoint.pk}"
-
-
-def _addresses(team_id: int, name: str) -> list[str]:
-    members = Membership.objects.filter(team_id=team_id, user__is_active=True).exclude(user__email="")
-    if name in MAIL_ROLES:
-        members = members.filter(role=MAIL_ROLES[name])
-    return sorted(set(members.values_list("user__email", flat=True)))
-
-
-def _job_facts(event: Event, job: Job) -> dict[str, Any]:
-    return {
-        "team": job.team.slug,
-        "batch": _batch_facts(job),
-        "job": {
-            "id": job.pk,
-            "job_id": job.job_id,
-            "output_name": job.output_name,
-            "client_name": job.client_name,
-            "project_name": job.project_name,
-            "stage": Stage(job.stage).name.lower(),
-            "state": public_state(Stage(job.stage), State(job.state)),
-            "version": job.version,
-        },
-        "reason": event.reason[:MOST_REASON_CHARACTERS],
-    }
-
-
-def _batch_facts(job: Job) -> dict[str, Any]:
-    batch = job.batch
-    return {
-        "id": batch.pk,
-        "name": batch.name,
-        "directory_name": batch.directory_name,
-        "external_ids": dict(batch.external_ids.values_list("key", "value")),
-    }
 
 
 def _batch_ending(job: Job) -> tuple[str, dict[str, Any]] | None:
@@ -165,7 +108,7 @@ def _batch_ending(job: Job) -> tuple[str, dict[str, Any]] | None:
     name = "batch.failed" if not done else "batch.completed_with_errors" if failed else "batch.completed"
     return name, {
         "team": job.team.slug,
-        "batch": _batch_facts(job),
+        "batch": batch_facts(job),
         "jobs": {"completed": done, "failed": failed, "cancelled": counts[State.CANCELLED]},
     }
 
@@ -182,6 +125,21 @@ def announce_test(endpoint: WebhookEndpoint) -> Delivery:
         lane=_lane(endpoint),
         available_at=Now(),
         payload={"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"team": endpoint.team.slug}},
+    )
+
+
+def announce_test_mail(team: Team, address: str) -> Delivery:
+    """An e-mail that tells of nothing. Raises Conflict when one is on its way there already."""
+    if Delivery.objects.filter(name=TEST, recipient=address, state=Delivery.WAITING).exists():
+        raise Conflict(f"A test is on its way to {address} already.")
+    return Delivery.objects.create(
+        team=team,
+        name=TEST,
+        channel=Delivery.EMAIL,
+        recipient=address,
+        lane=Delivery.EMAIL,
+        available_at=Now(),
+        payload={"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"team": team.slug}},
     )
 
 
@@ -250,19 +208,24 @@ def _send(delivery: Delivery) -> Answer:
 
 def _send_mail(delivery: Delivery) -> Answer:
     seal_pending()  # most often what the mail tells of is in the chain then
+    facts = delivery.payload["data"]
     context = {
-        "title": NOTICE_NAMES[delivery.name],
-        "facts": delivery.payload["data"],
+        "title": {**PEOPLES_NAMES, DIGEST: "Your daily digest", TEST: "E-mail reaches you"}[delivery.name],
+        "facts": facts,
         "link": link(delivery),
+        "choices_link": f"{settings.SITE_URL.rstrip('/')}{reverse('admin:notice_choices')}",
         "team": delivery.team,
         "head": last_head(delivery.team_id),
     }
-    about = delivery.payload["data"].get("job", {}).get("job_id") or delivery.payload["data"]["batch"]["name"]
+    about = facts.get("job", {}).get("job_id") or facts.get("batch", {}).get("name") or delivery.team.name
     message = EmailMultiAlternatives(
         subject=" ".join(f"{context['title']}: {about}".split()),
         body=render_to_string("notices/mail.txt", context),
         to=[delivery.recipient],
-        headers={"Message-ID": f"<{delivery.message_id.hex}@{urlsplit(settings.SITE_URL).hostname}>"},
+        headers={
+            "Message-ID": f"<{delivery.message_id.hex}@{urlsplit(settings.SITE_URL).hostname}>",
+            "List-Unsubscribe": f"<{context['choices_link']}>",
+        },
     )
     message.attach_alternative(render_to_string("notices/mail.html", context), "text/html")
     try:
@@ -274,13 +237,7 @@ def _send_mail(delivery: Delivery) -> Answer:
 
 def link(delivery: Delivery) -> str:
     """Where the job or the batch of a notice can be looked at."""
-    if delivery.job_id is not None:
-        path = reverse("admin:job", args=[delivery.job_id])
-    elif delivery.batch_id is not None:
-        path = reverse("admin:batch", args=[delivery.batch_id])
-    else:
-        path = reverse("admin:index")
-    return f"{settings.SITE_URL.rstrip('/')}{path}"
+    return address_of(delivery.job_id, delivery.batch_id)
 
 
 def _settle(delivery: Delivery, answer: Answer) -> None:
@@ -330,7 +287,8 @@ def _switch_off(endpoint: WebhookEndpoint) -> None:
 
 
 def forget_old() -> int:
-    """Deletes deliveries that ended more than NOTICE_DAYS ago. Returns how many."""
+    """Deletes deliveries that ended and notices that were told more than NOTICE_DAYS ago. Returns how many."""
     long_ago = timezone.now() - timedelta(days=settings.NOTICE_DAYS)
     ended = Delivery.objects.filter(created_at__lt=long_ago).exclude(state=Delivery.WAITING)
-    return ended.delete()[0]
+    told = Notice.objects.filter(told_at__lt=long_ago, for_digest=False)
+    return ended.delete()[0] + told.delete()[0]

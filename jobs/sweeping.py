@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models.functions import Now
 
-from jobs import errands, idempotency, retention, sending
+from jobs import digests, errands, idempotency, overdue, retention, sending
 from jobs.aging import raise_waiting
 from jobs.attempt_log import left_log
 from jobs.claims import Lease, is_claimable
@@ -76,7 +76,9 @@ def send_missing_tickets(queue: Queue) -> int:
 def sweep_strays() -> int:
     """Removes what is of no more use, once a minute: what killed workers left (work directories, half-made files,
     pieces, releases without a record), files that were sent and not used, old idempotency keys and errands, and files
-    that no policy keeps."""
+    that no policy keeps. Tells of what waits too long and writes the digests."""
+    overdue.tell_overdue()
+    digests.write_due()
     gone = sweep_workdirs() + idempotency.forget_old() + errands.forget_old()
     try:
         gone += sweep_parts() + sweep_deployments() + sending.sweep() + retention.apply_policies()

@@ -19,6 +19,7 @@ from jobs.lifecycle import annotate, move
 from jobs.models import Event, Job, Match, Warning
 from jobs.states import VERBS, Role, Stage
 from jobs.teams import require_role, require_verb, roles_of
+from jobs.telling import tell_assigned, tell_mentioned
 from review.models import Comment, Decision
 
 if TYPE_CHECKING:
@@ -236,19 +237,24 @@ def assign(user: User, job: Job, *, assignee: User | None) -> Job:
         raise Invalid(f"{assignee} is neither reviewer nor approver in {job.team.name}.", field="assignee")
     with transaction.atomic():
         Job.objects.filter(pk=job.pk).update(assignee=assignee)
-        annotate(job, "assign", actor=user, data={"assignee": assignee.get_username() if assignee else None})
+        event = annotate(job, "assign", actor=user, data={"assignee": assignee.get_username() if assignee else None})
+        job.assignee = assignee
+        tell_assigned(event, job)
     job.refresh_from_db()
     return job
 
 
 def comment(user: User, job: Job, *, text: str) -> Comment:
-    """Leaves a remark on the job at its present stage. Everybody who can see the job and works on it may."""
+    """Leaves a remark on the job at its present stage. Everybody who can see the job and works on it may.
+
+    Members of the team who are named as @username are told.
+    """
     require_role(user, job.team, *WORKING_ROLES)
     text = text.strip()
     if not text:
         raise Invalid("The comment is empty.", field="text")
     with transaction.atomic():
-        annotate(job, "comment", actor=user, reason=text)
+        tell_mentioned(annotate(job, "comment", actor=user, reason=text), job)
         return Comment.objects.create(job=job, stage=job.stage, user=user, text=text)
 
 

@@ -18,12 +18,12 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs import notices
 from jobs.errors import Conflict, NotAllowed
 from jobs.models import Delivery, MailSwitch, Team, WebhookEndpoint
-from jobs.models.notice import NOTICE_NAMES, TEST
+from jobs.models.notice import DIGEST, PEOPLES_NAMES, TEST
 from jobs.states import Role
 from jobs.teams import TeamQuerySet, operated_teams, require_role
 
 PAGE_SIZE = 50
-NAMES = {**NOTICE_NAMES, TEST: "Test"}
+NAMES = {**PEOPLES_NAMES, DIGEST: "Daily digest", TEST: "Test"}
 
 
 class DeliveryFilter(forms.Form):

@@ -51,6 +51,7 @@ PAST = {
     "suspect_machine": "suspects a worker after",
     "assign": "assigned",
     "comment": "commented on",
+    "wait_long": "found nobody deciding about",
     "prioritise": "changed the priority of",
     "warning_resolved": "resolved a warning of",
     "warning_accepted": "accepted a warning of",

@@ -8,7 +8,19 @@ from django.contrib.admin import AdminSite
 from django.http import HttpResponseBase
 from django.urls import URLPattern, path
 
-from review import charts, dashboard, dead_letters, deliveries, history, my_queue, space, tokens, workers
+from review import (
+    bell,
+    charts,
+    dashboard,
+    dead_letters,
+    deliveries,
+    history,
+    my_queue,
+    notice_choices,
+    space,
+    tokens,
+    workers,
+)
 from review.views import job, matching, verbs
 
 
@@ -34,6 +46,12 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("space/", site.admin_view(space.space), name="space"),
         path("space/<int:pk>/policy/", site.admin_view(space.set_policy), name="space_policy"),
         path("space/batches/<int:pk>/pin/", site.admin_view(space.set_pin), name="space_pin"),
+        path("notices/", site.admin_view(bell.page), name="notices"),
+        path("notices/count/", site.admin_view(bell.count), name="notices_count"),
+        path("notices/read/", site.admin_view(bell.read_all), name="notices_read"),
+        path("notices/<int:pk>/open/", site.admin_view(bell.open_notice), name="notice_open"),
+        path("notices/choices/", site.admin_view(notice_choices.choices), name="notice_choices"),
+        path("notices/choices/test/", site.admin_view(notice_choices.test), name="notice_test"),
         path("workers/", site.admin_view(workers.workers), name="workers"),
         path("workers/changes/", site.admin_view(workers.changes), name="workers_changes"),
         path("workers/<int:pk>/<slug:state>/", site.admin_view(workers.set_state), name="worker_state"),

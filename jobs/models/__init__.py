@@ -17,7 +17,7 @@ from jobs.models.event import Event
 from jobs.models.idempotency import IdempotentRequest
 from jobs.models.job import Job, JobQuerySet
 from jobs.models.match import Match
-from jobs.models.notice import Delivery, MailSwitch, WebhookEndpoint
+from jobs.models.notice import Delivery, MailSwitch, Notice, NoticeChoice, WebhookEndpoint
 from jobs.models.page_wait import PageWait
 from jobs.models.retention import Pin, RetentionPolicy
 from jobs.models.run import Attempt, StageRun
@@ -46,6 +46,8 @@ __all__ = [
     "MailSwitch",
     "Match",
     "Membership",
+    "Notice",
+    "NoticeChoice",
     "PageWait",
     "Pause",
     "Pin",

@@ -99,6 +99,7 @@ class Job(models.Model):
                 fields=["batch", "state", "stage", "priority", "bytes_in", "bytes_out"], name="job_figures_by_batch"
             ),
             models.Index(fields=["team", "client_name", "batch"], name="job_by_client"),
+            models.Index(fields=["moved_at"], condition=Q(state=State.IN_REVIEW.value), name="job_waiting"),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ import base64
 import secrets
 import uuid
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -27,7 +28,25 @@ NOTICE_NAMES = {
     "job.validation_failed": "A job failed validation",
     "job.deployed": "A job was deployed",
 }
-TEST = "test"
+PERSONAL_NAMES = {
+    "job.assigned": "A job was assigned to you",
+    "job.mentioned": "You were mentioned in a comment",
+    "job.waiting": "A job has waited too long",
+}
+"""What one person is told because it concerns them."""
+PEOPLES_NAMES = {**NOTICE_NAMES, **PERSONAL_NAMES}
+TEST, DIGEST = "test", "digest"
+IN_BELL_AT_FIRST = frozenset(
+    {"batch.completed", "batch.completed_with_errors", "batch.failed", "job.failed", *PERSONAL_NAMES}
+)
+COUNTED = {
+    "job.failed": "jobs failed",
+    "job.assigned": "jobs were assigned to you",
+    "job.waiting": "jobs have waited too long",
+}
+"""Told once a batch, with a number, until it is read: nobody reads a thousand notices."""
+DAILY_AT_FIRST = frozenset({"job.waiting"})
+"""Mailed once a day where the team's mail is on: many jobs become overdue together."""
 MAILED_AT_FIRST = ["batch.completed", "batch.completed_with_errors", "batch.failed"]
 
 
@@ -168,3 +187,61 @@ class Delivery(models.Model):
     @property
     def receiver(self) -> str:
         return self.recipient if self.endpoint is None else self.endpoint.url
+
+
+class NoticeChoice(models.Model):
+    """How a person wants to be told of one kind of notice. Without a row it is as the team and we have it at first."""
+
+    AS_TEAM, NOW, DAILY, NEVER = "", "now", "digest", "never"
+    MAIL = ((AS_TEAM, "As the team has it"), (NOW, "At once"), (DAILY, "In the daily digest"), (NEVER, "Never"))
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notice_choices")
+    name = models.CharField(max_length=40)
+    mail = models.CharField(max_length=10, choices=MAIL, default=AS_TEAM, blank=True)
+    bell = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="one_choice_per_person_and_notice")]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.user}"
+
+
+class Notice(models.Model):
+    """What one person is told inside: in the bell, in the next digest (while ``for_digest``), or both.
+
+    ``times`` counts the jobs of a batch that one unread notice stands for; ``event`` and ``job`` are the newest.
+    """
+
+    TEAM_FIELD = "team"
+    BATCH_FIELD = "batch"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notices")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="notices")
+    name = models.CharField(max_length=40)
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="notices")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, blank=True, related_name="notices")
+    batch = models.ForeignKey("batches.Batch", on_delete=models.CASCADE, related_name="notices")
+    facts = models.JSONField()
+    times = models.PositiveIntegerField(default=1)
+    in_bell = models.BooleanField()
+    for_digest = models.BooleanField()
+    told_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamQuerySet["Notice"].as_manager()
+
+    class Meta:
+        ordering = ["-told_at", "-id"]
+        indexes = [
+            models.Index(fields=["user"], condition=Q(in_bell=True, read_at=None), name="notice_unread"),
+            models.Index(fields=["user", "-told_at", "-id"], condition=Q(in_bell=True), name="notice_in_bell"),
+            models.Index(fields=["team"], condition=Q(for_digest=True), name="notice_for_digest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.user}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.times} {COUNTED[self.name]}" if self.times > 1 else PEOPLES_NAMES[self.name]

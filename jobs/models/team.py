@@ -40,6 +40,8 @@ class Team(models.Model):
     running_limit = models.PositiveIntegerField(
         null=True, blank=True, help_text="Jobs of the team that run at once. Empty: as the settings say; 0: no limit."
     )
+    digested_on = models.DateField(null=True, editable=False)
+    """The team's day whose digest was written last."""
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TeamQuerySet["Team"].as_manager()
