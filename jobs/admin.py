@@ -287,6 +287,12 @@ class WebhookEndpointAdmin(ManagedByOperators, TeamModelAdmin):
     ordering = ("-id",)
     fields = ("team", "url", "events", "active", "secret")
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A secret that somebody types in holds alone, at once: that of before may have leaked."""
+        if obj.secret != form.initial.get("secret"):
+            obj.old_secret, obj.old_secret_until = "", None
+        super().save_model(request, obj, form, change)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The secret is for those who may change it."""
         fields = super().get_fields(request, obj)

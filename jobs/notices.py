@@ -28,18 +28,21 @@ from jobs.compiled import Objects, given
 from jobs.errors import Conflict
 from jobs.history_chain import last_head, seal_pending
 from jobs.models import Delivery, Event, Job, Notice, WebhookEndpoint
-from jobs.models.notice import DIGEST, PEOPLES_NAMES, TEST
+from jobs.models.notice import DIGEST, PEOPLES_NAMES, TEST, new_secret
 from jobs.retries import Policy
 from jobs.states import State
 from jobs.telling import Told, address_of, batch_facts, job_facts, tell_members
 from jobs.webhooks import Answer
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
     from jobs.models import Team
 
 logger = logging.getLogger(__name__)
 
 POLICY = Policy(attempts=12, first_seconds=1.0, factor=3.0, most_seconds=3600.0)
+OLD_SECRET_HOURS = 24
 HOLD_SECONDS = 120
 """How long a row belongs to the one who sends it; then it is due again."""
 
@@ -128,6 +131,31 @@ def announce_test(endpoint: WebhookEndpoint) -> Delivery:
     )
 
 
+def rotate_secret(user: User, endpoint: WebhookEndpoint) -> None:
+    """Gives an endpoint a new secret. For a day everything is signed with the old one too, so that no message is lost.
+
+    Written into the history, without the secret. Raises Conflict while the day of an earlier rotation lasts: a second
+    one would make the secret invalid that the receiver may still know alone.
+    """
+    fresh = {
+        "old_secret": F("secret"),
+        "old_secret_until": Now() + timedelta(hours=OLD_SECRET_HOURS),
+        "secret": new_secret(),
+    }
+    over = Q(old_secret_until=None) | Q(old_secret_until__lte=Now())
+    with transaction.atomic():
+        if not WebhookEndpoint.objects.filter(over, pk=endpoint.pk).update(**fresh):
+            raise Conflict(f"The secret of {endpoint.url} was changed within the last {OLD_SECRET_HOURS} h.")
+        host = urlsplit(endpoint.url).hostname
+        Event.objects.create(
+            team_id=endpoint.team_id,
+            verb="rotate_secret",
+            actor=user,
+            data={"what": f"webhook endpoint {endpoint.pk} at {host}"},
+        )
+    endpoint.refresh_from_db()
+
+
 def announce_test_mail(team: Team, address: str) -> Delivery:
     """An e-mail that tells of nothing. Raises Conflict when one is on its way there already."""
     if Delivery.objects.filter(name=TEST, recipient=address, state=Delivery.WAITING).exists():
@@ -203,7 +231,7 @@ def _send(delivery: Delivery) -> Answer:
         return _send_mail(delivery)
     payload = {**delivery.payload, "data": {**delivery.payload["data"], "url": link(delivery)}}
     endpoint = delivery.endpoint
-    return webhooks.send(endpoint.url, endpoint.secret, message_id=delivery.message_id, payload=payload)
+    return webhooks.send(endpoint.url, endpoint.secrets, message_id=delivery.message_id, payload=payload)
 
 
 def _send_mail(delivery: Delivery) -> Answer:

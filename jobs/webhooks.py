@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -188,8 +188,9 @@ def _deadline(connection: http.client.HTTPConnection) -> Iterator[None]:
         connection.close()
 
 
-def send(url: str, secret: str, *, message_id: uuid.UUID, payload: dict[str, Any]) -> Answer:
-    """POSTs the payload as JSON. Never raises for what the other side does: an answer without status says what failed.
+def send(url: str, secrets: Sequence[str], *, message_id: uuid.UUID, payload: dict[str, Any]) -> Answer:
+    """POSTs the payload as JSON, signed with each of the secrets. Never raises for what the other side does: an answer
+    without status says what failed.
 
     Redirects are not followed: one leads wherever its sender likes, and a receiver that moved can be entered anew.
     """
@@ -199,7 +200,7 @@ def send(url: str, secret: str, *, message_id: uuid.UUID, payload: dict[str, Any
         connection = _Pinned(parts)
         with _deadline(connection):
             target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-            connection.request("POST", target, body.encode(), _headers(secret, f"msg_{message_id.hex}", body))
+            connection.request("POST", target, body.encode(), _headers(secrets, f"msg_{message_id.hex}", body))
             return _answer(connection.getresponse())
     except Refused as error:
         return Answer(status=None, text=f"not sent: {error}")
@@ -207,14 +208,14 @@ def send(url: str, secret: str, *, message_id: uuid.UUID, payload: dict[str, Any
         return Answer(status=None, text=f"{type(error).__name__}: {error}"[:MOST_ANSWER_BYTES])
 
 
-def _headers(secret: str, message_id: str, body: str) -> dict[str, str]:
+def _headers(secrets: Sequence[str], message_id: str, body: str) -> dict[str, str]:
     now = datetime.now(UTC)
     return {
         "Content-Type": "application/json",
         "User-Agent": "aeproject",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message_id, now, body),
+        "webhook-signature": " ".join(Webhook(secret).sign(message_id, now, body) for secret in secrets),
     }
 
 

@@ -117,6 +117,20 @@ def test_endpoint(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("admin:deliveries")
 
 
+@require_POST
+def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
+    """A new secret; the old one signs too for a day."""
+    user = _person(request)
+    endpoint = get_object_or_404(WebhookEndpoint.objects.visible_to(user).select_related("team"), pk=pk)
+    _check_operator(user, endpoint.team)
+    try:
+        notices.rotate_secret(user, endpoint)
+    except Conflict as error:
+        return _show(request, conflict=str(error), status=409)
+    messages.success(request, "Copy the new secret to the receiver within a day: until then the old one signs too")
+    return redirect("admin:jobs_webhookendpoint_change", endpoint.pk)
+
+
 def _person(request: HttpRequest) -> User:
     assert isinstance(request.user, User)
     return request.user

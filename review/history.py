@@ -51,6 +51,7 @@ PAST = {
     "suspect_machine": "suspects a worker after",
     "assign": "assigned",
     "comment": "commented on",
+    "rotate_secret": "gave a new secret to",
     "wait_long": "found nobody deciding about",
     "prioritise": "changed the priority of",
     "warning_resolved": "resolved a warning of",
@@ -211,7 +212,7 @@ def detail(event: Event) -> str:
             return ": ".join(str(data[name]) for name in ("machine", "stage") if data.get(name))
         case "give_back" | "fail":
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
-        case "pause" | "resume" | "switch_off_endpoint" if data.get("what"):
+        case "pause" | "resume" | "switch_off_endpoint" | "rotate_secret" if data.get("what"):
             return str(data["what"])
         case "open_batch" | "amend_batch" | "leave_out_rows" | "withdraw_batch" | "delete_batch":
             return _of_batch(event.verb, data)

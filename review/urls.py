@@ -42,6 +42,7 @@ def pages(site: AdminSite) -> list[URLPattern]:
             site.admin_view(deliveries.replay_dead),
             name="deliveries_replay_dead",
         ),
+        path("deliveries/secret/<int:pk>/", site.admin_view(deliveries.rotate_secret), name="deliveries_secret"),
         path("deliveries/test/<int:pk>/", site.admin_view(deliveries.test_endpoint), name="deliveries_test"),
         path("space/", site.admin_view(space.space), name="space"),
         path("space/<int:pk>/policy/", site.admin_view(space.set_policy), name="space_policy"),

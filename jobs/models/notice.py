@@ -88,6 +88,8 @@ class WebhookEndpoint(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="webhook_endpoints")
     url = models.URLField(max_length=500)
     secret = models.CharField(max_length=120, default=new_secret, validators=[check_secret])
+    old_secret = models.CharField(max_length=120, blank=True, editable=False)
+    old_secret_until = models.DateTimeField(null=True, editable=False)
     events = models.JSONField(default=all_names, validators=[check_names])
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -100,6 +102,12 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def secrets(self) -> list[str]:
+        """What a message is signed with: the secret, and for a while after a rotation the one before."""
+        is_old_valid = self.old_secret_until is not None and timezone.now() < self.old_secret_until
+        return [self.secret, self.old_secret] if is_old_valid else [self.secret]
 
     def clean(self) -> None:
         try:

@@ -11,14 +11,14 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from jobs import notices
 from jobs.errors import Conflict
 from jobs.lifecycle import move
 from jobs.models import Delivery, Event, MailSwitch, Seal, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES
-from jobs.notices import POLICY, announce_test, deliver_due, forget_old, replay, replay_dead
+from jobs.notices import POLICY, announce_test, deliver_due, forget_old, replay, replay_dead, rotate_secret
 from jobs.states import Stage, State
 from tests.jobs.receivers import mail_server, receiving, status
 from tests.people import make_job
@@ -266,6 +266,33 @@ def test_replay_sends_again_under_the_same_id(endpoint):
         deliver_due()
     assert len({request["headers"]["webhook-id"] for request in receiver.requests}) == 1
     assert Delivery.objects.get().state == Delivery.DELIVERED
+
+
+def test_for_a_day_after_a_rotation_both_secrets_verify_what_is_sent(people, endpoint):
+    old = endpoint.secret
+    rotate_secret(people.olga, endpoint)
+    assert endpoint.secret != old
+    with pytest.raises(Conflict):
+        rotate_secret(people.olga, endpoint)
+    with receiving() as receiver:
+        WebhookEndpoint.objects.update(url=receiver.url)
+        endpoint.refresh_from_db()
+        announce_test(endpoint)
+        deliver_due()
+        WebhookEndpoint.objects.update(old_secret_until=timezone.now())
+        endpoint.refresh_from_db()
+        announce_test(endpoint)
+        deliver_due()
+    during, after = receiver.requests
+    for secret in (old, endpoint.secret):
+        assert Webhook(secret).verify(during["body"], during["headers"])["type"] == "test"
+    assert Webhook(endpoint.secret).verify(after["body"], after["headers"])
+    with pytest.raises(WebhookVerificationError):
+        Webhook(old).verify(after["body"], after["headers"])
+    event = Event.objects.get(verb="rotate_secret")
+    assert event.actor == people.olga
+    assert "whsec" not in str(event.data)
+    rotate_secret(people.olga, endpoint)
 
 
 def test_mail_goes_to_those_who_shall_decide(batch, people, settings):

@@ -28,7 +28,7 @@ def loopback(settings):
 
 
 def post(url: str) -> webhooks.Answer:
-    return send(url, SECRET, message_id=uuid.UUID(int=7), payload=PAYLOAD)
+    return send(url, [SECRET], message_id=uuid.UUID(int=7), payload=PAYLOAD)
 
 
 def test_a_receiver_can_verify_what_it_gets(loopback):

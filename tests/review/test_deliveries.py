@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from jobs.lifecycle import move
 from jobs.models import Delivery, MailSwitch, WebhookEndpoint
@@ -31,6 +34,7 @@ VERBS = [
     ("deliveries_replay", lambda delivery: delivery.pk),
     ("deliveries_replay_dead", lambda delivery: delivery.team_id),
     ("deliveries_test", lambda delivery: delivery.endpoint_id),
+    ("deliveries_secret", lambda delivery: delivery.endpoint_id),
 ]
 
 
@@ -111,7 +115,8 @@ def test_the_ladder(client, people, dead, name, key):
 def test_what_is_over_already_is_a_conflict(client, people, dead, endpoint):
     client.force_login(people.olga)
     Delivery.objects.update(state=Delivery.WAITING)
-    WebhookEndpoint.objects.update(active=False)
+    tomorrow = timezone.now() + timedelta(hours=24)
+    WebhookEndpoint.objects.update(active=False, old_secret="whsec_old", old_secret_until=tomorrow)
     for name, key in VERBS:
         response = client.post(reverse(f"admin:{name}", args=[key(dead)]))
         assert response.status_code == 409, name
@@ -178,6 +183,21 @@ def test_others_of_the_team_see_endpoints_without_their_secret(client, people, e
     assert client.get(reverse("admin:jobs_webhookendpoint_add")).status_code == 403
     client.force_login(people.olga)
     assert endpoint.secret in client.get(address).content.decode().replace("&#x2B;", "+")
+
+
+def test_a_secret_that_is_typed_in_ends_the_old_one_at_once(client, people, blue, endpoint):
+    client.force_login(people.olga)
+    client.post(reverse("admin:deliveries_secret", args=[endpoint.pk]))
+    fresh = WebhookEndpoint(team=blue).secret
+    address = reverse("admin:jobs_webhookendpoint_change", args=[endpoint.pk])
+    endpoint.refresh_from_db()
+    assert len(endpoint.secrets) == 2
+    assert client.post(address, form(blue, secret=endpoint.secret)).status_code == 302
+    endpoint.refresh_from_db()
+    assert len(endpoint.secrets) == 2  # only something else was changed
+    assert client.post(address, form(blue, secret=fresh)).status_code == 302
+    endpoint.refresh_from_db()
+    assert endpoint.secrets == [fresh]
 
 
 def test_operators_switch_mail_on(client, people, blue):
