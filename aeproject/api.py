@@ -15,6 +15,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import exception_handler as drf_exception_handler
 
 import aeproject.schema  # noqa: F401 - registers what it knows
+from aeproject import old_api
 from aeproject.api_views import Dashboard, Me, NotThere, PauseQueue, Queues, ResumeQueue, TeamDoor
 from aeproject.tokens_api import ObtainToken, TokenDoor
 from batches.api import AssetDoor, BatchDoor, JobFilesDoor, UploadDoor
@@ -70,6 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("token/", ObtainToken.as_view(), name="obtain-token"),
     path("schema/", schema.as_view(**members), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **members), name="docs"),
+    *old_api.addresses(),
     re_path("", NotThere.as_view(), name="nothing"),
 ]
 
