@@ -17,12 +17,13 @@ from rest_framework.views import exception_handler as drf_exception_handler
 import aeproject.schema  # noqa: F401 - registers what it knows
 from aeproject import old_api
 from aeproject.api_views import Dashboard, Me, NotThere, PauseQueue, Queues, ResumeQueue, TeamDoor
+from aeproject.submissions import JobDoor
 from aeproject.tokens_api import ObtainToken, TokenDoor
 from batches.api import AssetDoor, BatchDoor, JobFilesDoor, UploadDoor
 from batches.files_api import FileDoor
 from jobs.api_access import HasScope
 from jobs.errors import Conflict, Invalid, NotAllowed
-from review.api import JobDoor, WarningDoor
+from review.api import WarningDoor
 from review.dead_letters_api import DeadLetterDoor
 from review.events_api import EventDoor
 

@@ -41,6 +41,7 @@ from jobs.idempotency import Answered
 from jobs.models import Event, Job, Team, Warning
 from jobs.states import Stage, State, public_state
 from jobs.teams import operated_teams
+from jobs.tokens import Scope
 
 OLD_PRIORITIES = {"urgent": "high", "normal": "medium"}
 """Ours that the predecessor did not have, in its words."""
@@ -73,9 +74,6 @@ def _answers(shape: type[serializers.Serializer[Any]], *problems: int) -> dict[i
 class OldAddress(Address):
     """Errors as they were: ``{"success": false, "error": "..."}`` with the status that the new API gives."""
 
-    def at_conflict(self) -> dict[str, Any]:
-        return {}
-
     def handle_exception(self, error: Exception) -> Any:
         response = super().handle_exception(error)
         if isinstance(error, Answered):
@@ -105,6 +103,7 @@ def _in_words(problem: Any) -> str:
 
 # Batches --------------------------------------------------------------------------------------------------------------
 class OldUpload(OldAddress):
+    scopes = (Scope.SUBMIT,)
     parser_classes = [MultiPartParser]
 
     @extend_schema(
@@ -198,6 +197,8 @@ def _good_row(row: UploadRow, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 class OldStart(OldAddress):
+    scopes = (Scope.SUBMIT,)
+
     @extend_schema(
         summary="Start a batch (old)", request=OldNewStart, responses=_answers(OldStartAnswer, 400, 404, 409), **WORKS
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from io import BytesIO
 
 import pytest
 from django.utils.timezone import now
@@ -21,6 +22,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 SECRET = "Kestrel"
 BLUE_FILE = f"filename {b64encode(b'a.psd').decode()},team {b64encode(b'blue').decode()}"
 BODIES = {
+    "jobs": {"team": "blue", "psd_path": "a.psd", "project_path": "a.aepx"},
+    "batch": {"team": "blue", "jobs": [{"psd_path": "a.psd", "project_path": "a.aepx"}]},
     "approve": {"version": 0},
     "reject": {"version": 0, "reason": "Too dark."},
     "requeue": {"stage": 1},
@@ -61,6 +64,7 @@ def ours(rich, people, tmp_path, settings):
     Asset.objects.filter(pk=asset.pk).update(name=f"{SECRET}.png")
     return {
         "jobs": rich.pk,
+        "job_id": rich.job_id,
         "batches": rich.batch_id,
         "uploads": upload.pk,
         "assets": asset.pk,
@@ -69,6 +73,15 @@ def ours(rich, people, tmp_path, settings):
         "dead-letters": failed(rich.batch).pk,
         "files": sending.begin(people.olga, rich.team, name=f"{SECRET}.psd", size_bytes=3).pk,
     }
+
+
+REFUSED = {
+    ("/api/uploads/", 400),
+    ("/api/files/", 404),
+    ("/api/jobs/", 404),
+    ("/api/jobs/batch/", 404),
+    ("/api/batch/upload", 404),
+}
 
 
 def failed(batch):
@@ -84,8 +97,11 @@ def call(client, path, method, ours):
         kind = "application/offset+octet-stream"
         return client.generic(method.upper(), address, b"abc", content_type=kind, headers=headers)
     address = path.replace("{id}", str(ours.get(collection, 0))).replace("{stage}", str(Stage.MATCHING.value))
-    address = address.replace("{queue}", "light")
+    address = address.replace("{queue}", "light").replace("{batch_id}", str(ours.get("batches", 0)))
+    address = address.replace("{job_id}", ours.get("job_id", "x"))
     verb = path.rstrip("/").rpartition("/")[2]
+    if verb == "upload":
+        return client.post(address, {"team": "blue", "csv_file": BytesIO(b"x")}, format="multipart")
     return getattr(client, method)(address, BODIES.get(verb, {}) if method != "get" else None)
 
 
@@ -113,7 +129,7 @@ def test_a_stranger_finds_nothing_behind_any_operation(api, people, ours, who):
         content = response.getvalue().decode()
         where = f"{method} {path}: {response.status_code} {content[:200]}"
         assert SECRET not in content, where
-        if "{id}" in path:
+        if {"{id}", "{batch_id}", "{job_id}"} & set(path.split("/")):
             assert response.status_code == 404, where
         elif "export" in path:
             assert len(content.splitlines()) == (1 if path.endswith(".csv") else 0), where
@@ -124,7 +140,7 @@ def test_a_stranger_finds_nothing_behind_any_operation(api, people, ours, who):
         elif "{queue}" in path:
             assert response.status_code == 403, where
         else:
-            assert (path, response.status_code) in {("/api/uploads/", 400), ("/api/files/", 404), *OWN}, where
+            assert (path, response.status_code) in {*REFUSED, *OWN}, where
     assert state_of_everything() == before
 
 
