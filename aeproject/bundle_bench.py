@@ -91,8 +91,8 @@ def _measure(folder: Path, size: int) -> Iterator[Figure]:
             what="the server's peak memory grows by", value=growth, unit="MB", cpu=0, target=f"{MOST_GROWTH_MB}"
         )
         _forget(files)
-        clock = Clock()
-        _taken(port, address, start=bundle.layout.size_bytes - MEGABYTE)
+        with Clock() as clock:
+            _taken(port, address, start=bundle.layout.size_bytes - MEGABYTE)
         yield Figure(what="resume for the last MB", value=clock.seconds * 1000, unit="ms", cpu=clock.cpu_seconds * 1000)
 
 
@@ -123,10 +123,10 @@ def _batch(folder: Path, size: int) -> tuple[User, Batch]:
 
 def _rate(what: str, run: Callable[[], int], files: Iterable[Path], *, target: str = "") -> Figure:
     _forget(files)
-    clock = Clock()
-    size = run()
-    seconds, cpu = clock.seconds, clock.cpu_seconds
-    return Figure(what=what, value=size / MEGABYTE / seconds, unit="MB/s", cpu=size / MEGABYTE / cpu, target=target)
+    with Clock() as clock:
+        megabytes = run() / MEGABYTE
+    value, cpu = megabytes / clock.seconds, megabytes / clock.cpu_seconds
+    return Figure(what=what, value=value, unit="MB/s", cpu=cpu, target=target)
 
 
 def _forget(files: Iterable[Path]) -> None:
