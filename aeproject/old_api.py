@@ -33,6 +33,7 @@ from aeproject.old_shapes import (
     OldUploadAnswer,
 )
 from batches import actions
+from batches.figures import attach
 from batches.intake import judging, opening
 from batches.models import Batch, Upload, UploadRow
 from jobs.api import checked, person, record_id
@@ -87,7 +88,7 @@ class OldAddress(Address):
             found = Batch.objects.visible_to(self.request.user).filter(pk=record_id(batch_id))
         except ValidationError:
             found = Batch.objects.none()
-        batch = found.with_counts().select_related("team", "created_by", "upload__sheet").first()
+        batch = found.select_related("team", "created_by", "upload__sheet").first()
         if batch is None:
             raise Http404(f"Batch not found: {batch_id}")
         return batch
@@ -130,7 +131,7 @@ class OldUpload(OldAddress):
             problem = upload.problem or (TOO_MANY if upload.state != Upload.PREVIEW else failed)
             opening.discard(user, upload)
             return Response({"success": False, "validation": validation, "message": problem}, status=400)
-        batch = opening.commit_all(user, upload)
+        batch = opening.commit_all(user, upload, again=True)
         return Response(
             {
                 "success": True,
@@ -404,7 +405,8 @@ class OldStats(OldAddress):
         stages, states = _counts(jobs)
         total = sum(states.values())
         completed, failed = states.get("completed", 0), states.get("failed", 0)
-        batches = Batch.objects.visible_to(request.user).with_counts().select_related("created_by").order_by("-id")
+        batches = list(Batch.objects.visible_to(request.user).select_related("created_by").order_by("-id")[:RECENT])
+        attach(batches)
         return Response(
             {
                 "success": True,
@@ -417,7 +419,7 @@ class OldStats(OldAddress):
                 },
                 "stage_counts": stages,
                 "status_counts": states,
-                "recent_batches": [_batch_in_short(batch, sum(batch.counts.values())) for batch in batches[:RECENT]],
+                "recent_batches": [_batch_in_short(batch, batch.figures.total) for batch in batches],
             }
         )
 

@@ -152,11 +152,11 @@ class JobDoor(api.JobDoor):
         team = get_object_or_404(Team.objects.visible_to(request.user), slug=data["team"])
         batch = submit(person(request), team, wanted, files=files, name=data["name"], start=data["start"])
         context = self.get_serializer_context()
-        counted = Batch.objects.with_counts().select_related("team", "created_by").get(pk=batch.pk)
+        opened = Batch.objects.select_related("team", "created_by").get(pk=batch.pk)
         jobs = self.get_queryset().filter(batch=batch).order_by("row_line", "id")
         return Response(
             {
-                "batch": BatchSerializer(counted, context=context).data,
+                "batch": BatchSerializer(opened, context=context).data,
                 "jobs": JobSerializer(jobs, many=True, context=context).data,
             },
             status=201,

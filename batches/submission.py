@@ -54,7 +54,7 @@ def submit(
     upload = opening.preview_upload(user, team, sheet_name=SHEET_NAME, sheet_file=io.BytesIO(sheet), files=files)
     try:
         _refuse_bad(upload, alone=len(jobs) == 1)
-        batch = opening.commit_all(user, upload, name=name)
+        batch = opening.commit_all(user, upload, name=name, again=True)
     except (Conflict, Invalid):
         opening.discard(user, upload)
         raise
