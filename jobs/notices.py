@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 
 from jobs import webhooks
 from jobs.compiled import Objects, given
 from jobs.errors import Conflict
-from jobs.history_chain import last_head, seal_pending
+from jobs.mails import message_of
 from jobs.models import Delivery, Event, Job, Notice, WebhookEndpoint
-from jobs.models.notice import DIGEST, PEOPLES_NAMES, TEST, new_secret
+from jobs.models.notice import TEST, new_secret
 from jobs.retries import Policy
 from jobs.states import State
 from jobs.telling import Told, address_of, batch_facts, job_facts, tell_members
@@ -229,43 +226,20 @@ def _claim() -> Delivery | None:
 def _send(delivery: Delivery) -> Answer:
     if delivery.endpoint is None:
         return _send_mail(delivery)
-    payload = {**delivery.payload, "data": {**delivery.payload["data"], "url": link(delivery)}}
+    payload = {
+        **delivery.payload,
+        "data": {**delivery.payload["data"], "url": address_of(delivery.job_id, delivery.batch_id)},
+    }
     endpoint = delivery.endpoint
     return webhooks.send(endpoint.url, endpoint.secrets, message_id=delivery.message_id, payload=payload)
 
 
 def _send_mail(delivery: Delivery) -> Answer:
-    seal_pending()  # most often what the mail tells of is in the chain then
-    facts = delivery.payload["data"]
-    context = {
-        "title": {**PEOPLES_NAMES, DIGEST: "Your daily digest", TEST: "E-mail reaches you"}[delivery.name],
-        "facts": facts,
-        "link": link(delivery),
-        "choices_link": f"{settings.SITE_URL.rstrip('/')}{reverse('admin:notice_choices')}",
-        "team": delivery.team,
-        "head": last_head(delivery.team_id),
-    }
-    about = facts.get("job", {}).get("job_id") or facts.get("batch", {}).get("name") or delivery.team.name
-    message = EmailMultiAlternatives(
-        subject=" ".join(f"{context['title']}: {about}".split()),
-        body=render_to_string("notices/mail.txt", context),
-        to=[delivery.recipient],
-        headers={
-            "Message-ID": f"<{delivery.message_id.hex}@{urlsplit(settings.SITE_URL).hostname}>",
-            "List-Unsubscribe": f"<{context['choices_link']}>",
-        },
-    )
-    message.attach_alternative(render_to_string("notices/mail.html", context), "text/html")
     try:
-        message.send()
+        message_of(delivery).send()
     except (OSError, smtplib.SMTPException, ValueError) as error:
         return Answer(status=getattr(error, "smtp_code", None), text=f"{type(error).__name__}: {error}")
     return Answer(status=250, text="accepted")
-
-
-def link(delivery: Delivery) -> str:
-    """Where the job or the batch of a notice can be looked at."""
-    return address_of(delivery.job_id, delivery.batch_id)
 
 
 def _settle(delivery: Delivery, answer: Answer) -> None:

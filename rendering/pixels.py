@@ -6,7 +6,9 @@ Alpha is straight everywhere; it is premultiplied only while an image is scaled,
 from __future__ import annotations
 
 import math
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +81,19 @@ def thumbnail(rgba: Rgba, *, max_px: int) -> Rgba:
     """No side longer than ``max_px``; never enlarged."""
     height_px, width_px = rgba.shape[:2]
     return scaled(rgba, size_px=_contained((width_px, height_px), (min(max_px, width_px), min(max_px, height_px))))
+
+
+def small_jpeg(file: IO[bytes], *, max_px: int) -> bytes:
+    """A JPEG again as one with no side longer than ``max_px``. Raises FormatError."""
+    try:
+        with Image.open(file, formats=("JPEG",)) as image:
+            image.draft("RGB", (max_px, max_px))
+            image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
+            small = BytesIO()
+            image.convert("RGB").save(small, "JPEG", quality=80)
+            return small.getvalue()
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise FormatError("picture", f"it cannot be read as a JPEG ({error}).", "Make it again.") from error
 
 
 def over_checkerboard(rgba: Rgba) -> Rgb:

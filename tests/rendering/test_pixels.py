@@ -10,7 +10,16 @@ from PIL import Image
 from rendering import pixels
 from rendering.errors import FormatError
 from rendering.geometry import Box
-from rendering.pixels import fit_image, over_checkerboard, read_png, scaled, side_by_side, thumbnail, write_png
+from rendering.pixels import (
+    fit_image,
+    over_checkerboard,
+    read_png,
+    scaled,
+    side_by_side,
+    small_jpeg,
+    thumbnail,
+    write_png,
+)
 
 RED = (255, 0, 0, 255)
 
@@ -170,3 +179,18 @@ def test_two_images_stand_side_by_side_in_cells_of_one_size():
     pair = side_by_side(filled(10, 20), filled(600, 3), cell_px=(30, 40), gap_px=5)
     assert pair.shape == (40, 30 + 5 + 30, 3)
     assert (pair[:, 30:35] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(("size", "small"), [((960, 540), (240, 135)), ((540, 960), (135, 240)), ((8, 4), (8, 4))])
+def test_a_small_jpeg_keeps_the_aspect_and_is_never_enlarged(mode, size, small):
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, "JPEG")
+    with Image.open(io.BytesIO(small_jpeg(file, max_px=240))) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", small)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"GIF89a"])
+def test_what_is_no_jpeg_does_not_become_a_small_one(content):
+    with pytest.raises(FormatError):
+        small_jpeg(io.BytesIO(content), max_px=240)
