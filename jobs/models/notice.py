@@ -15,7 +15,7 @@ from django.utils import timezone
 from jobs.models.event import Event
 from jobs.models.job import Job
 from jobs.models.team import Team
-from jobs.teams import TeamQuerySet
+from jobs.teams import MachineQuerySet, TeamQuerySet
 from jobs.webhooks import Refused, check_url
 
 NOTICE_NAMES = {
@@ -207,6 +207,8 @@ class NoticeChoice(models.Model):
     name = models.CharField(max_length=40)
     mail = models.CharField(max_length=10, choices=MAIL, default=AS_TEAM, blank=True)
     bell = models.BooleanField(default=True)
+
+    objects = MachineQuerySet["NoticeChoice"].as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "name"], name="one_choice_per_person_and_notice")]

@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage, storages
 from jobs.store import fetch, media_type_of, open_asset, put, put_asset
 
 
+@pytest.mark.django_db
 def test_the_same_bytes_are_stored_once(tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"same")

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from django.db import connections
 
 from jobs.storage import CHUNK_BYTES, storage_named, sweep_parts
 from jobs.store import put
@@ -24,6 +25,7 @@ def anywhere(request):
 
 def race(work: Callable[[int], None]) -> list[int]:
     """Runs ``work(number)`` in as many processes, let go at the same moment. Returns their wait statuses."""
+    connections.close_all()
     go, release = os.pipe()
     children = []
     for number in range(PROCESSES):
@@ -32,6 +34,7 @@ def race(work: Callable[[int], None]) -> list[int]:
             code = 1
             try:
                 os.close(release)
+                connections.close_all()  # the parent's
                 os.read(go, 1)
                 work(number)
                 code = 0
@@ -43,6 +46,7 @@ def race(work: Callable[[int], None]) -> list[int]:
     return [os.waitpid(pid, 0)[1] for pid in children]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_processes_that_store_the_same_and_other_contents_leave_each_once(tmp_path, anywhere):
     def work(number):
         for index, data in enumerate([*SHARED, f"own {number}".encode()]):
