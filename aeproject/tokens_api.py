@@ -52,7 +52,12 @@ class TokenSerializer(serializers.ModelSerializer[AccessToken]):
 class NewTokenSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=100, help_text="What uses it.")
     scopes = serializers.ListField(
-        child=ScopeField(), required=False, allow_empty=False, max_length=len(Scope), help_text="All when left out."
+        child=ScopeField(),
+        required=False,
+        allow_empty=False,
+        min_length=1,
+        max_length=len(Scope),
+        help_text="All when left out.",
     )
     days = serializers.IntegerField(
         required=False, min_value=1, max_value=10_000, help_text="Its life; TOKEN_DAYS when left out."

@@ -430,7 +430,7 @@ class AssetDoor(Door[Asset]):
     @extend_schema(
         summary="Download a file",
         description="Takes ranges (206, 416) and If-None-Match (304).",
-        responses=answers({(200, "application/octet-stream"): OpenApiTypes.BINARY}, 400, 404),
+        responses=answers({(200, "*/*"): OpenApiTypes.BINARY}, 400, 404),
     )
     @action(detail=True, pagination_class=None)
     def download(self, request: Request, pk: str) -> HttpResponseBase:

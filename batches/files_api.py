@@ -121,15 +121,20 @@ def _header(name: str, required: bool, words: str) -> OpenApiParameter:
     return OpenApiParameter(name, str, OpenApiParameter.HEADER, required=required, description=words)
 
 
-RESUMABLE = _header("Tus-Resumable", True, f"{VERSION}, the version of tus.")
+RESUMABLE = OpenApiParameter(
+    "Tus-Resumable", str, OpenApiParameter.HEADER, required=True, enum=[VERSION], description="The version of tus."
+)
+BYTE_COUNT = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 NEW = [
     RESUMABLE,
-    _header("Upload-Length", True, "Bytes of the whole file."),
+    OpenApiParameter("Upload-Length", BYTE_COUNT, OpenApiParameter.HEADER, required=True, description="Of the file."),
     _header("Upload-Metadata", True, "tus pairs: filename or relativePath (the name rows may call it), team (slug)."),
 ]
 MORE = [
     RESUMABLE,
-    _header("Upload-Offset", True, "Where these bytes begin: as many as have arrived so far."),
+    OpenApiParameter(
+        "Upload-Offset", BYTE_COUNT, OpenApiParameter.HEADER, required=True, description="Where these bytes begin."
+    ),
     _header("Upload-Checksum", False, "sha256 or sha1, a space, the digest in base64; wrong bytes are not kept."),
 ]
 TUS_PROBLEMS = {

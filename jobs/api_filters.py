@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 from django_filters.fields import IsoDateTimeField
+from drf_spectacular.utils import extend_schema_field
 
 from jobs.api import MOST_ID
 
 MOST_SEARCH_CHARACTERS = 200
-YEARS = range(1970, 9000)
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
+@extend_schema_field({"type": "integer", "minimum": 0, "maximum": MOST_ID})
 class IdFilter(django_filters.Filter):  # type: ignore[misc]
     """Equal to the number of a record. One that the person cannot see matches nothing."""
 
@@ -26,16 +28,16 @@ class IdFilter(django_filters.Filter):  # type: ignore[misc]
 
 
 class MomentField(IsoDateTimeField):  # type: ignore[misc]
-    """A date and time that every database can compare, in every time zone."""
+    """A date and time that every database can compare, in every time zone: what lies far off is cut to far enough."""
 
     def to_python(self, value: Any) -> datetime | None:
         try:
             moment: datetime | None = super().to_python(value)
         except OverflowError:
-            raise forms.ValidationError("This is out of the calendar.") from None
-        if moment is not None and moment.year not in YEARS:
-            raise forms.ValidationError("This is out of the calendar.")
-        return moment
+            moment = EARLIEST if str(value).strip().startswith("0") else LATEST
+        if moment is None:
+            return None
+        return EARLIEST if moment.year < EARLIEST.year else LATEST if moment.year > LATEST.year else moment
 
 
 class MomentFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
