@@ -75,6 +75,8 @@ def _answers(shape: type[serializers.Serializer[Any]], *problems: int) -> dict[i
 class OldAddress(Address):
     """Errors as they were: ``{"success": false, "error": "..."}`` with the status that the new API gives."""
 
+    takes_fields = False
+
     def handle_exception(self, error: Exception) -> Any:
         response = super().handle_exception(error)
         if isinstance(error, Answered):

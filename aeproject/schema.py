@@ -62,8 +62,8 @@ def _describe_get(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     answer.setdefault("headers", {})["ETag"] = ETAG
     operation["responses"]["304"] = {"description": "You have it already.", "headers": {"ETag": ETAG}}
     shown = answer.get("content", {}).get(JSON)
-    if shown is None:
-        return
+    if shown is None or operation.get("deprecated"):
+        return  # the predecessor's addresses show everything
     results = _list_of(shown["schema"], schemas)
     record = results["items"] if results else shown["schema"]
     name = record.get("$ref", "").rpartition("/")[2]

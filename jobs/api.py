@@ -79,11 +79,12 @@ class Selective(APIView):
     """A view whose answers to GET can be narrowed with ``fields``. ``selected`` is what was asked for."""
 
     selected: Tree
+    takes_fields = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.selected = {}
         super().initial(request, *args, **kwargs)
-        if request.method == "GET":
+        if request.method == "GET" and self.takes_fields:
             self.selected = read_fields(request.query_params.get("fields"))
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
