@@ -2,7 +2,7 @@
 
 So its length is known before the first byte, any part can be made without what lies before it, and the same members
 give the same bytes. Members are stored, not compressed. The records are those of zipstream-ng, which itself writes from
-the beginning only (docs/decisions/0011-bundles.md).
+the beginning only (docs/decisions/0013-bundles.md).
 """
 
 from __future__ import annotations
