@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models.functions import Now
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce, Now
 
-from jobs.models import Job, PageWait
+from jobs.models import Event, Job, PageWait
 from jobs.states import State
 
 WORKING = (State.QUEUED, State.RUNNING)
@@ -19,7 +20,8 @@ def note_opening(job: Job) -> None:
 
 
 def end_waits(job: Job) -> None:
-    """The job is ready: whoever waited for it waits no longer."""
+    """The job is ready: whoever waited for it did so until it was, and not until somebody looked again."""
     waits = PageWait.objects.filter(job=job, ready_at__isnull=True)
     if waits.exists():  # most pages were ready at once: to look takes no write lock
-        waits.update(ready_at=Now())
+        moves = Event.objects.filter(job=job, at__gte=OuterRef("opened_at")).exclude(to_state__in=("", *WORKING))
+        waits.update(ready_at=Coalesce(Subquery(moves.order_by("pk").values("at")[:1]), Now()))

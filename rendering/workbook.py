@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from xml.parsers import expat
 
 TOP_ROWS = 20
 PIECE_BYTES = 2**20
+PROLOG_BYTES = 2**16
 FORMULA_WORDS = re.compile(r"#(?:REF|N/A|NAME|VALUE|DIV/0|NUM|NULL|SPILL|CALC)[!?]?|Err:\d{3}")
 CELL = re.compile(r"([A-Z]{1,3})([1-9]\d*)")
 UNCOMPUTED = "holds a formula without its result: open the workbook in a spreadsheet and save it."
@@ -141,14 +142,36 @@ def _refuse_declarations(path: Path) -> None:
     """Refuses XML that declares entities (a bomb) and XML in an encoding in which they could hide."""
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
-            if not SCANNED.fullmatch(entry.filename):
-                continue
-            with archive.open(entry) as file:
-                head = file.read(4096)
-            if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head[:8]:
-                raise Unreadable(f"its part {entry.filename} is not UTF-8")
-            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
-                raise Unreadable(f"its part {entry.filename} declares XML entities, as only an XML bomb does")
+            if SCANNED.fullmatch(entry.filename):
+                with archive.open(entry) as file:
+                    _refuse_declaration(file, entry.filename)
+
+
+class _RootReached(Exception):
+    """Declarations stand before the first element."""
+
+
+def _refuse_declaration(file: IO[bytes], part: str) -> None:
+    def reach(tag: str, attributes: dict[str, str]) -> None:
+        raise _RootReached
+
+    def refuse(*declaration: object) -> None:
+        raise Unreadable(f"its part {part} declares XML entities, as only an XML bomb does")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = reach
+    parser.StartDoctypeDeclHandler = refuse
+    read_bytes = 0
+    try:
+        while chunk := file.read(PROLOG_BYTES // 16):
+            if not read_bytes and (chunk[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in chunk[:8]):
+                raise Unreadable(f"its part {part} is not UTF-8")
+            read_bytes += len(chunk)
+            if read_bytes > PROLOG_BYTES:
+                raise Unreadable(f"its part {part} begins with too much that is no content")
+            parser.Parse(chunk, False)
+    except (_RootReached, expat.ExpatError):
+        return  # what is damaged is told by those who read it
 
 
 def _formula_faults(path: Path, sheet_name: str) -> Faults:
