@@ -16,19 +16,20 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from jobs import outcomes, sources
-from jobs.attempt_log import kept_log, work_dir
-from jobs.claims import Lease, claim, has_limits, is_claimable, lease_end, worker_name
+from jobs.attempt_log import AttemptLog, kept_log, work_dir
+from jobs.claims import Lease, claim, is_claimable, lease_end, worker_name
 from jobs.compiled import Objects, Update, given
 from jobs.errors import LeaseLost
 from jobs.failures import close_attempt, fail
-from jobs.lifecycle import move
+from jobs.lifecycle import move_worked
 from jobs.log_context import bound
-from jobs.models import StageRun
+from jobs.models import Attempt, StageRun
 from jobs.queue import send_ticket
-from jobs.sandbox import Limits, StageFailed, run_stage
-from jobs.stages import delivery, ingestion, matching, preview
-from jobs.stages.base import Prepare
+from jobs.sandbox import StageFailed, run_stage
+from jobs.stages import PREPARE
+from jobs.stages.base import Limits
 from jobs.states import QUEUES, Queue, Stage
+from jobs.turns import has_limits
 from rendering.errors import FormatError
 
 logger = logging.getLogger(__name__)
@@ -36,13 +37,6 @@ logger = logging.getLogger(__name__)
 AWAY = (OperationalError, InterfaceError)
 """What a database that restarts, is out of reach or gives up on a lock raises."""
 LOOK_AGAIN_SECONDS = 0.25
-
-PREPARE: dict[Stage, Prepare] = {
-    Stage.INGESTION: ingestion.prepare,
-    Stage.MATCHING: matching.prepare,
-    Stage.PREVIEW: preview.prepare,
-    Stage.DELIVERY: delivery.prepare,
-}
 
 
 def work_once(queues: Collection[Queue] = QUEUES) -> bool:
@@ -63,7 +57,8 @@ class Heart:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._interval = min(settings.LEASE_SECONDS / 4, 1.0)
-        self._next = 0.0
+        # The claim was the first beat, a moment ago.
+        self._next = time.monotonic() + self._interval
         self._holds_until = time.monotonic() + settings.LEASE_SECONDS
 
     def beat(self, step: str, percent: float) -> None:
@@ -117,8 +112,11 @@ def perform(lease: Lease) -> Stage | None:
     workdir = work_dir(run.pk, lease.token)
     try:
         workdir.mkdir(parents=True)
-        with bound(job=run.job.job_id, run=run.pk, attempt=lease.attempt_id), kept_log(lease.attempt_id, workdir):
-            has_failed = _work(run, lease, workdir)
+        with (
+            bound(job=run.job.job_id, run=run.pk, attempt=lease.attempt_id),
+            kept_log(lease.attempt_id, workdir) as log,
+        ):
+            has_failed = _work(run, lease, workdir, log)
     except OSError as error:
         # There was no room even for the work directory or its log.
         has_failed = fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
@@ -128,9 +126,9 @@ def perform(lease: Lease) -> Stage | None:
     return Stage(run.stage) if has_failed else None
 
 
-def _work(run: StageRun, lease: Lease, workdir: Path) -> bool:
+def _work(run: StageRun, lease: Lease, workdir: Path, log: AttemptLog) -> bool:
     """Whether the attempt failed."""
-    logger.info("%s begins on %s", Stage(run.stage).label, worker_name())
+    logger.info("%s begins on %s", Stage(run.stage).label, run.lease_owner)
     began = time.monotonic()
     try:
         heart = Heart(lease)
@@ -142,11 +140,14 @@ def _work(run: StageRun, lease: Lease, workdir: Path) -> bool:
             file_bytes=settings.STAGE_FILE_BYTES,
         )
         outcome = run_stage(PREPARE[Stage(run.stage)], inputs, limits=limits, beat=beat)
-        heart.await_database()
-        with outcomes.stored(run, outcome, beat=beat) as stored:
+        if outcome.files:
+            # The store asks about each of them.
             heart.await_database()
-            _finish(lease, stored)
-        logger.info("done in %.1f s", time.monotonic() - began)
+        with outcomes.stored(run, outcome, beat=beat) as stored:
+            logger.info("done in %.1f s", time.monotonic() - began)
+            said = log.read()
+            _finish_awaiting(lease, stored, said, heart)
+        log.is_kept(said)
     except LeaseLost:
         logger.info("run %s: the lease is gone, what was made is discarded", run.pk)
         close_attempt(lease, outcome="discarded")
@@ -185,24 +186,29 @@ _DONE = Update(
         "error_class": "",
     },
 )
-_REPLACED = Update(
-    lambda: StageRun.objects.filter(
-        job=given(StageRun, "job"), stage=given(StageRun, "stage"), state=StageRun.DONE
-    ).exclude(pk=given(StageRun, "id")),
-    lambda: {"state": StageRun.DROPPED},
-)
 
 
-def _finish(lease: Lease, stored: outcomes.Stored) -> None:
-    """Result, files, warnings, the move and the next work: one transaction, conditional on the token."""
+def _finish_awaiting(lease: Lease, stored: outcomes.Stored, log: str, heart: Heart) -> None:
+    """Keeps what was made, once more when the database went away meanwhile."""
+    try:
+        _finish(lease, stored, log)
+    except AWAY:
+        connection.close()
+        heart.await_database()
+        # The connection may have broken after the commit and before its answer.
+        if not Attempt.objects.filter(pk=lease.attempt_id, outcome="done").exists():
+            _finish(lease, stored, log)
+
+
+def _finish(lease: Lease, stored: outcomes.Stored, log: str) -> None:
+    """Result, files, warnings, log, the move and the next work: one transaction, conditional on the token."""
     run, outcome = stored.run, stored.outcome
     with transaction.atomic():
         if not _DONE(id=lease.run_id, token=lease.token, result=outcome.result, metrics=outcome.metrics):
             raise LeaseLost
-        _REPLACED(job=run.job_id, stage=run.stage, id=run.pk)
         stored.keep()
-        close_attempt(lease, outcome="done")
-        move(run.job, _verb_after(Stage(run.stage), outcome.faults))
+        close_attempt(lease, outcome="done", log=log)
+        move_worked(run.job, _verb_after(Stage(run.stage), outcome.faults))
 
 
 def _verb_after(stage: Stage, faults: bool) -> str:

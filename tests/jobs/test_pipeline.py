@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.files.storage import storages
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -22,11 +22,14 @@ from aeproject.chaos.network import NoRight
 from jobs import pipeline, sandbox, sweeping, tasks
 from jobs.lifecycle import move
 from jobs.models import Attempt, Event, Job, StageRun
+from jobs.queue import tickets_waiting
 from jobs.sandbox import StageFailed
 from jobs.sources import roots_of
 from jobs.stages.base import Outcome
-from jobs.states import Stage, State
+from jobs.states import Queue, Stage, State
 from rendering.samples import tiny_document, tiny_project
+from tests.jobs import odd_stages
+from tests.jobs.odd_stages import name_of
 from tests.people import make_job
 
 
@@ -166,13 +169,29 @@ def test_a_full_disk_is_no_fault_of_the_job(real_job, small_disk):
     assert (real_job.stage, real_job.state) == (Stage.MATCHING, State.IN_REVIEW)
 
 
-def test_a_disk_that_fills_while_a_stage_works_is_no_fault_of_the_job(real_job, small_disk, monkeypatch):
-    def fill(inputs, report):
-        small_disk.fill()
-        print("a line of the log that finds no room")
-        return Outcome(result={"matches": []})
+@pytest.mark.parametrize(
+    ("stage", "least", "most"), [(odd_stages.limited, 290, 301), (odd_stages.limited_until_who_knows, 47, 73)]
+)
+def test_a_stage_that_meets_a_rate_limit_goes_on_when_it_is_allowed_to(real_job, monkeypatch, stage, least, most):
+    allowed = pipeline.PREPARE[Stage.INGESTION]
+    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, name_of(stage))
+    move(real_job, "start")
+    before = timezone.now()
+    assert work_until_idle() == 1
+    run = real_job.runs.get()
+    assert (run.state, run.error_class, run.attempts) == (StageRun.QUEUED, "rate", 0)
+    assert run.error == "The font service's limit is reached."
+    assert timedelta(seconds=least) < run.available_at - before
+    assert run.available_at - timezone.now() < timedelta(seconds=most)
+    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, allowed)
+    StageRun.objects.update(available_at=Now())
+    assert work_until_idle() == 2
+    real_job.refresh_from_db()
+    assert real_job.stage == Stage.MATCHING
 
-    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, fill)
+
+def test_a_disk_that_fills_while_a_stage_works_is_no_fault_of_the_job(real_job, small_disk, monkeypatch):
+    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, name_of(odd_stages.fill_the_disk))
     move(real_job, "start")
     assert work_until_idle() == 1
     attempt = Attempt.objects.get()
@@ -207,6 +226,29 @@ def test_video_is_work_of_the_heavy_queue(batch):
     assert job.runs.get().queue == "heavy"
 
 
+@pytest.mark.parametrize(
+    ("limit", "waiting", "tickets"),
+    [
+        ({"BATCH_RUNNING_LIMIT": 1}, 1, 1),
+        ({"TEAM_RUNNING_LIMIT": 1}, 1, 1),
+        ({"TEAM_RUNNING_LIMIT": 1}, 0, 0),
+        ({}, 1, 0),
+    ],
+    ids=["of the batch", "of the team", "nothing held back", "no limit"],
+)
+def test_a_run_that_ends_wakes_a_worker_for_what_a_limit_held_back(batch, settings, limit, waiting, tickets):
+    for name, most in limit.items():
+        setattr(settings, name, most)
+    queue(batch)
+    lease = pipeline.claim("w")
+    for _ in range(waiting):
+        queue(batch)
+    OrmQ.objects.all().delete()  # whoever came with their tickets found the limit reached
+    assert pipeline.is_claimable([Queue.LIGHT]) == (waiting > 0 and not limit)
+    pipeline.perform(lease)  # whose files do not exist
+    assert tickets_waiting(Queue.LIGHT) == tickets
+
+
 def test_a_claim_counts_the_attempt_and_writes_history(batch):
     job = queue(batch)
     lease = pipeline.claim("worker-7")
@@ -216,11 +258,18 @@ def test_a_claim_counts_the_attempt_and_writes_history(batch):
     assert Attempt.objects.get().worker == "worker-7"
 
 
+def beating(lease):
+    """A heart whose first beat is due."""
+    heart = pipeline.Heart(lease)
+    heart._next = 0.0
+    return heart
+
+
 def test_a_beat_keeps_the_lease_and_tells_the_progress(batch):
     job = queue(batch)
     lease = pipeline.claim("w")
     job.runs.update(lease_expires_at=timezone.now())
-    pipeline.Heart(lease).beat("drawing", 42)
+    beating(lease).beat("drawing", 42)
     run = job.runs.get()
     assert (run.step, run.percent) == ("drawing", 42)
     assert run.lease_expires_at > timezone.now() + timedelta(seconds=1)
@@ -252,7 +301,7 @@ def database_away(timeout_seconds: float = 0.0) -> Iterator[None]:
 def test_a_beat_outlives_a_database_that_is_away_for_less_than_the_lease(batch):
     move(make_job(batch), "start")
     lease = pipeline.claim("w")
-    heart = pipeline.Heart(lease)
+    heart = beating(lease)
     with database_away():
         heart.beat("decoding", 10)
     heart._next = 0.0
@@ -263,7 +312,7 @@ def test_a_beat_outlives_a_database_that_is_away_for_less_than_the_lease(batch):
 @pytest.mark.django_db(transaction=True)
 def test_a_beat_gives_up_when_the_database_is_away_for_longer_than_the_lease(batch):
     move(make_job(batch), "start")
-    heart = pipeline.Heart(pipeline.claim("w"))
+    heart = beating(pipeline.claim("w"))
     heart._holds_until = 0.0
     with database_away(), pytest.raises(OperationalError):
         heart.beat("decoding", 10)
@@ -299,13 +348,39 @@ def test_what_was_made_waits_for_a_database_that_restarts(real_job, monkeypatch)
     assert (run.state, run.attempts) == (StageRun.DONE, 1)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.django_db(transaction=True)
+def test_what_was_made_is_kept_once_when_the_connection_breaks_around_the_commit(real_job, monkeypatch, when):
+    breaks = [True]
+
+    def finish(*given):
+        last = breaks and breaks.pop()
+        with transaction.atomic():
+            really_finish(*given)
+            if last and when == "before":
+                raise OperationalError("the connection broke")
+        if last:
+            raise OperationalError("the connection broke")
+
+    really_finish = pipeline._finish
+    monkeypatch.setattr(pipeline, "_finish", finish)
+    move(real_job, "start")
+    assert pipeline.work_once()
+    run = real_job.runs.get(stage=Stage.INGESTION)
+    assert (run.state, run.attempts) == (StageRun.DONE, 1)
+    assert [attempt.outcome for attempt in Attempt.objects.filter(run=run)] == ["done"]
+    assert real_job.events.filter(verb="ingest").count() == 1
+    kept = real_job.assets.filter(stage=Stage.INGESTION).values_list("name", flat=True)
+    assert len(kept) == len(set(kept)) > 0
+
+
 def test_a_cancelled_job_loses_its_lease(batch):
     job = queue(batch)
     lease = pipeline.claim("w")
     job.refresh_from_db()
     move(job, "cancel")
     with pytest.raises(pipeline.LeaseLost):
-        pipeline.Heart(lease).beat("drawing", 42)
+        beating(lease).beat("drawing", 42)
 
 
 def test_a_late_result_is_discarded(real_job, monkeypatch, settings):
@@ -336,7 +411,7 @@ def test_what_a_late_worker_deployed_is_taken_back(batch, tmp_path):
     StageRun.objects.filter(pk=run.pk).update(token=uuid.uuid4())
     run.refresh_from_db()
     with pytest.raises(pipeline.LeaseLost), outcomes.stored(run, outcome) as stored:
-        pipeline._finish(lease, stored)
+        pipeline._finish(lease, stored, "")
     folders, files = storages["outputs"].listdir(f"blue/Spring-{batch.pk}/{Path(job.output_name).stem}")
     assert (folders, files) == ([], [])
 

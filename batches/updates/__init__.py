@@ -1,0 +1,1 @@
+"""A newer sheet for a batch that is there: what differs is shown, and applied when somebody says so."""
