@@ -51,7 +51,7 @@ INLINE = {
 
 @extend_schema_field({"oneOf": [{"type": "string", "format": "binary"}, INLINE]})
 class FileOrInline(serializers.Field[Any, Any, Any, Any]):
-    """A part of a multipart body, or ``{"name", "base64"}`` in JSON. Becomes (name, readable)."""
+    """A part of a multipart body, or ``{"name", "base64"}`` in JSON. Becomes (name, readable); never shown."""
 
     def to_internal_value(self, data: Any) -> Sent:
         if hasattr(data, "read"):
@@ -59,9 +59,6 @@ class FileOrInline(serializers.Field[Any, Any, Any, Any]):
         inline = InlineFileSerializer(data=data)
         inline.is_valid(raise_exception=True)
         return inline.validated_data["name"], io.BytesIO(inline.validated_data["base64"])
-
-    def to_representation(self, value: Any) -> Any:
-        raise NotImplementedError("Files are only taken.")
 
 
 class JobFieldsSerializer(serializers.Serializer[Any]):

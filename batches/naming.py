@@ -78,7 +78,8 @@ def amend(
 ) -> Batch:
     """Changes what is given. A blank name is the directory's again, a blank prefix that of the files.
 
-    Another prefix is another directory: the batch takes the next number there. ``external_ids`` replaces all.
+    Another prefix is another directory: the batch takes the next number there, and nobody gets the one that it had.
+    ``external_ids`` replaces all.
     Raises NotAllowed, Invalid with the field, Conflict for a batch that was deleted meanwhile.
     """
     require_role(user, batch.team, Role.OPERATOR)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import PurePosixPath
-
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_http_methods
 
-from batches.answers import UNPROCESSABLE, page, person
-from batches.intake.sample import Template, known_templates, read_template, sample
+from batches.answers import UNPROCESSABLE, page, person, sample_answer
+from batches.intake.sample import Form, Template, known_templates, read_template
 from batches.intake.table import PROJECT_SUFFIXES
 from jobs.errors import Invalid
 from jobs.models import Team
 
 
 @require_GET
-def sample_sheet(request: HttpRequest) -> StreamingHttpResponse:
-    """A CSV with every column and two example rows."""
-    return csv_answer([sample()], "sample.csv")
+def sample_sheet(request: HttpRequest, form: Form) -> StreamingHttpResponse:
+    """Every column and two example rows."""
+    return sample_answer(None, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def template_sample(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
-    """Choose one of the team's templates or send one: the sheet has a column for each of its slots."""
+    """Choose one of the team's templates or send one: the sheet (``format`` csv or xlsx) has a column for each slot."""
     teams = list(Team.objects.visible_to(person(request)))
     if request.method != "POST":
         return _choice(request, teams)
@@ -33,7 +29,7 @@ def template_sample(request: HttpRequest) -> HttpResponse | StreamingHttpRespons
         template = _template(request, teams)
     except Invalid as error:
         return _choice(request, teams, error=str(error), status=UNPROCESSABLE)
-    return csv_answer([sample(template)], f"{PurePosixPath(template.name).stem} - sample.csv")
+    return sample_answer(template, "xlsx" if request.POST.get("format") == "xlsx" else "csv")
 
 
 def _template(request: HttpRequest, teams: list[Team]) -> Template:
@@ -58,9 +54,3 @@ def _choice(request: HttpRequest, teams: list[Team], *, error: str = "", status:
         "error": error,
     }
     return page(request, "batches/sample.html", context, status=status)
-
-
-def csv_answer(data: Iterable[bytes], name: str) -> StreamingHttpResponse:
-    disposition = content_disposition_header(as_attachment=True, filename=name) or "attachment"
-    headers = {"Content-Disposition": disposition}
-    return StreamingHttpResponse(data, content_type="text/csv; charset=utf-8", headers=headers)

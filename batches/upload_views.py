@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -9,24 +11,27 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
-from batches.intake import mapping, opening, table
+from batches.answers import CONFLICT, OK, UNAVAILABLE, UNPROCESSABLE, csv_answer, page, person, roles_guarded
+from batches.google import client, taking
+from batches.google.errors import Unreachable
+from batches.intake import bad_rows, mapping, opening, table
 from batches.intake.grid import SHEET_SUFFIXES
 from batches.intake.judging import judge_names, titles_of
 from batches.intake.repeats import Repeated, repeat_of, when_made
 from batches.intake.sent import sent_files
 from batches.intake.sheet import Layout
-from batches.models import Upload, UploadRow
-from batches.sample_views import csv_answer
-from jobs import sending
-from jobs.errors import Conflict, Invalid, NotAllowed
+from batches.models import Batch, Upload, UploadRow
+from batches.updates.showing import context_of
+from jobs import clock, errands, sending
+from jobs.errors import Conflict, Invalid, NotAllowed, RateLimited
 from jobs.models import Errand, SentFile, Team
 from jobs.states import Role
 from jobs.teams import roles_of
 
+REFUSALS = (Invalid, Conflict, RateLimited, Unreachable)
+"""Why a sheet that somebody sends, or names, does not become an upload."""
 ROWS_PER_PAGE = 100
 MOST_WAITING = 500
 ACCEPTED = (
@@ -44,20 +49,28 @@ def batch_upload(request: HttpRequest) -> HttpResponse:
     if not teams:
         raise NotAllowed("Uploading a sheet takes the role operator in a team.")
     if request.method != "POST":
-        return _upload_page(request, teams)
+        return upload_page(request, teams)
     wanted = request.POST.get("team", "")
     visible = Team.objects.visible_to(user)
     team = teams[0] if not wanted and len(teams) == 1 else get_object_or_404(visible, slug=wanted)
-    sent = [(file.name or "", file) for file in request.FILES.getlist("files")]
     try:
-        arrived = sent_files(user, team, _file_ids(request))
-        upload = opening.preview_files(user, team, files=sent, arrived=arrived)
-    except Invalid as error:
-        return _upload_page(request, teams, error=error, status=UNPROCESSABLE)
+        upload = sent_upload(request, team)
+    except REFUSALS as error:
+        return upload_page(request, teams, error=error)
     return redirect("admin:upload_preview", upload.pk)
 
 
-def _file_ids(request: HttpRequest) -> list[UUID]:
+def sent_upload(request: HttpRequest, team: Team, *, updates: Batch | None = None) -> Upload:
+    """Stores the sheet that the form sends, or that is at the address in it, with its files. Raises REFUSALS."""
+    user, form = person(request), request.POST
+    files = [(file.name or "", file) for file in request.FILES.getlist("files")]
+    how: dict[str, Any] = {"files": files, "arrived": sent_files(user, team, sent_ids(request)), "updates": updates}
+    if url := form.get("url", "").strip():
+        return taking.preview(user, team, url=url, range_=form.get("range", ""), **how)
+    return opening.preview_files(user, team, **how)
+
+
+def sent_ids(request: HttpRequest) -> list[UUID]:
     """Of files that arrived by ``/api/files/``."""
     try:
         return [UUID(text) for text in request.POST.getlist("file_ids")]
@@ -65,38 +78,52 @@ def _file_ids(request: HttpRequest) -> list[UUID]:
         raise Invalid("What was chosen is no file that was sent. Choose the files again.", field="file_ids") from None
 
 
-def _upload_page(
-    request: HttpRequest, teams: list[Team], *, error: Invalid | None = None, status: int = 200
+def upload_page(
+    request: HttpRequest, teams: list[Team], *, batch: Batch | None = None, error: Exception | None = None
 ) -> HttpResponse:
+    """The drop zone, of a new batch or for a newer sheet of ``batch``."""
     rows = SentFile.objects.filter(user=person(request), team__in=teams).select_related("team")
     waiting = list(rows[:MOST_WAITING])
     context = {
-        "title": "New batch",
+        "title": f"Newer sheet for {batch}" if batch else "New batch",
+        "batch": batch,
         "teams": teams,
         "team": request.POST.get("team", ""),
         "columns": table.COLUMNS,
         "accepted": ",".join(ACCEPTED),
         "error": error,
+        "url": request.POST.get("url", ""),
+        "range": request.POST.get("range", ""),
+        "share_with": client.service_account_email(),
         "piece_bytes": sending.PIECE_BYTES,
         "waiting": waiting,
         "unfinished": any(sent.asset_id is None for sent in waiting),
         "chosen": set(request.POST.getlist("file_ids")),
     }
-    return page(request, "batches/upload.html", context, status=status)
+    return page(request, "batches/upload.html", context, status=_status_of(error))
+
+
+def _status_of(error: Exception | None) -> int:
+    match error:
+        case Invalid():
+            return UNPROCESSABLE
+        case Conflict():
+            return CONFLICT
+    return OK if error is None else UNAVAILABLE
 
 
 def visible_upload(request: HttpRequest, pk: int) -> Upload:
-    uploads = Upload.objects.visible_to(request.user).select_related("team", "sheet", "user", "batch")
-    return get_object_or_404(uploads, pk=pk)
+    related = ("team", "sheet", "user", "batch", "updates__upload", "committed_by")
+    return get_object_or_404(Upload.objects.visible_to(request.user).select_related(*related), pk=pk)
 
 
 @require_GET
 def upload_preview(request: HttpRequest, pk: int) -> HttpResponse:
     """Every row with its verdict. An upload that was committed leads to its batch."""
     upload = visible_upload(request, pk)
-    if upload.state == Upload.COMMITTED:
+    if upload.state == Upload.COMMITTED and upload.updates is None:
         return redirect("admin:batch", upload.batch.pk)
-    return _preview(request, upload)
+    return preview_page(request, upload)
 
 
 HOW = {
@@ -108,10 +135,12 @@ HOW = {
 }
 
 
-def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: int = 200) -> HttpResponse:
+def preview_page(request: HttpRequest, upload: Upload, *, error: str = "", status: int = 200) -> HttpResponse:
+    """The preview of an upload, for whatever it is."""
     layout = Layout.from_json(upload.layout)
     operates = Role.OPERATOR in roles_of(person(request), upload.team)
-    repeat = repeat_of(person(request), upload) if upload.state != Upload.COMMITTED else None
+    is_open = upload.state != Upload.COMMITTED and upload.updates is None
+    repeat = repeat_of(person(request), upload) if is_open else None
     context: dict[str, Any] = {
         "title": f"Preview of {upload.sheet.name}",
         "upload": upload,
@@ -124,9 +153,18 @@ def _preview(request: HttpRequest, upload: Upload, *, error: str = "", status: i
         "may_change": operates and upload.state in Upload.STILL,
         "may_discard": operates and upload.state in {*Upload.STILL, Upload.JUDGING},
         **_mapping_step(upload, layout),
-        **(_progress(upload) if upload.state in {Upload.JUDGING, Upload.OPENING} else _rows(request, upload, layout)),
+        **_content(request, upload, layout),
     }
-    return page(request, "batches/preview.html", context, status=status)
+    template = "batches/preview.html" if upload.updates is None else "batches/update_preview.html"
+    return page(request, template, context, status=status)
+
+
+def _content(request: HttpRequest, upload: Upload, layout: Layout) -> dict[str, Any]:
+    if upload.state in {Upload.JUDGING, Upload.OPENING}:
+        return _progress(upload)
+    changes = context_of(request, upload) if upload.updates is not None else {}
+    rows = _rows(request, upload, layout) if not changes or changes["only"] == "bad" else {}
+    return {**changes, **rows}
 
 
 def _mapping_step(upload: Upload, layout: Layout) -> dict[str, Any]:
@@ -195,8 +233,11 @@ def upload_progress(request: HttpRequest, pk: int) -> HttpResponse:
 def _progress(upload: Upload) -> dict[str, Any]:
     errand = opening.errand_of(upload)
     if errand is None or errand.state == Errand.QUEUED:
-        return {"step": "Waiting for a worker", "percent": None, "done": 0, "total": errand.total if errand else 0}
-    seconds = (timezone.now() - errand.started_at).total_seconds() if errand.started_at else 0.0
+        paused = errands.why_paused(errand) if errand else ""
+        step = "Paused" if paused else "Waiting for a worker"
+        total = errand.total if errand else 0
+        return {"step": step, "paused": paused, "percent": None, "done": 0, "total": total}
+    seconds = (clock.now() - errand.started_at).total_seconds() if errand.started_at else 0.0
     return {
         "step": errand.step,
         "done": errand.done,
@@ -206,23 +247,43 @@ def _progress(upload: Upload) -> dict[str, Any]:
     }
 
 
+def _refused_on_the_preview(view: Callable[[HttpRequest, int], HttpResponse]) -> Callable[..., HttpResponse]:
+    """What the view refuses (Invalid, Conflict) is told on the upload's preview as it is now."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, pk: int) -> HttpResponse:
+        try:
+            return view(request, pk)
+        except Invalid as error:
+            refusal, status = str(error), UNPROCESSABLE
+        except Conflict as error:
+            refusal, status = str(error), CONFLICT
+        return preview_page(request, visible_upload(request, pk), error=refusal, status=status)
+
+    return answer
+
+
 @require_POST
 @roles_guarded
+@_refused_on_the_preview
 def upload_mapping(request: HttpRequest, pk: int) -> HttpResponse:
-    """Judges the rows anew with the columns that a person chose, or takes another sheet of the workbook."""
+    """Judges the rows anew with the columns that a person chose, or with another sheet or row of the titles."""
     upload = visible_upload(request, pk)
-    tab = request.POST.get("sheet_name")
+    tab, row = request.POST.get("sheet_name"), request.POST.get("header_row", "").strip()
     given = {column.name: request.POST.get(column.name, "") for column in table.COLUMNS}
-    try:
-        if tab is not None and tab != request.POST.get("seen_sheet"):
-            opening.check_again(person(request), upload, tab=tab)
-        else:
-            opening.check_again(person(request), upload, given=given)
-    except Invalid as error:
-        return _preview(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
-    except Conflict as error:
-        return _preview(request, visible_upload(request, pk), error=str(error), status=CONFLICT)
+    if tab is not None and tab != request.POST.get("seen_sheet"):
+        opening.check_again(person(request), upload, tab=tab)
+    elif row and row != request.POST.get("seen_header_row"):
+        opening.check_again(person(request), upload, header_row=_row_number(row))
+    else:
+        opening.check_again(person(request), upload, given=given)
     return redirect("admin:upload_preview", upload.pk)
+
+
+def _row_number(text: str) -> int:
+    if not (text.isdecimal() and text.isascii() and len(text) < 10 and int(text)):
+        raise Invalid(f"“{text[:20]}” is not the number of a row.", field="header_row")
+    return int(text)
 
 
 @require_POST
@@ -236,14 +297,14 @@ def upload_commit(request: HttpRequest, pk: int) -> HttpResponse:
             person(request), upload, name=request.POST.get("name", ""), again=request.POST.get("again") == "1"
         )
     except Invalid as error:
-        return _preview(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
+        return preview_page(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
     except Repeated:
-        return _preview(request, visible_upload(request, pk), status=CONFLICT)  # which asks
+        return preview_page(request, visible_upload(request, pk), status=CONFLICT)  # which asks
     except Conflict as error:
         upload = visible_upload(request, pk)
         if upload.state == Upload.PREVIEW:
             opening.check_again(person(request), upload)
-        return _preview(request, upload, error=str(error), status=CONFLICT)
+        return preview_page(request, upload, error=str(error), status=CONFLICT)
     if batch.opening:
         return redirect("admin:upload_preview", upload.pk)
     messages.success(request, f"{batch.name} is open. Start its ingestion when you are ready.")
@@ -252,28 +313,21 @@ def upload_commit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @roles_guarded
+@_refused_on_the_preview
 def upload_check(request: HttpRequest, pk: int) -> HttpResponse:
     """Judges the rows anew, after files were put into the asset roots."""
-    upload = visible_upload(request, pk)
-    try:
-        opening.check_again(person(request), upload)
-    except Invalid as error:
-        return _preview(request, visible_upload(request, pk), error=str(error), status=UNPROCESSABLE)
-    except Conflict as error:
-        return _preview(request, visible_upload(request, pk), error=str(error), status=CONFLICT)
-    return redirect("admin:upload_preview", upload.pk)
+    opening.check_again(person(request), visible_upload(request, pk))
+    return redirect("admin:upload_preview", pk)
 
 
 @require_POST
 @roles_guarded
+@_refused_on_the_preview
 def upload_discard(request: HttpRequest, pk: int) -> HttpResponse:
     """Forgets an upload that was not committed."""
     upload = visible_upload(request, pk)
     name = upload.sheet.name
-    try:
-        opening.discard(person(request), upload)
-    except Conflict as error:
-        return _preview(request, upload, error=str(error), status=CONFLICT)
+    opening.discard(person(request), upload)
     messages.info(request, f"{name} was discarded.")
     return redirect("admin:batches")
 
@@ -283,4 +337,4 @@ def upload_bad_rows(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The rows with errors, as a CSV to correct."""
     upload = visible_upload(request, pk)
     stem = upload.sheet.name.rpartition(".")[0] or upload.sheet.name
-    return csv_answer(opening.bad_rows_csv(upload), f"{stem} - rows with errors.csv")
+    return csv_answer(bad_rows.bad_rows_csv(upload), f"{stem} - rows with errors.csv")

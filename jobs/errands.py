@@ -12,22 +12,33 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce, Concat, Now
+from django.urls import reverse
 
 from jobs.claims import lease_end
 from jobs.compiled import Rows, given
-from jobs.errors import LeaseLost
-from jobs.models import Errand, Team
+from jobs.errors import Conflict, LeaseLost, RateLimited
+from jobs.models import Errand, Pause, Team, Turn
+from jobs.notices import OLD_NEWS, announce_errand
 from jobs.queue import send_ticket, tickets_waiting
 from jobs.retries import POLICIES
 from jobs.states import QUEUES, Queue
+from jobs.telling import count_again
+from jobs.turns import set_last
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(days=7)
+MOST_WAIT = timedelta(hours=1)
+"""For another's limit to pass, whatever they say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +60,44 @@ class Held:
 
 Do = Callable[[Held], None]
 GiveUp = Callable[[int, str], None]
+Again = Callable[["User", Errand], object]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """``do`` does the work; ``give_up(subject, error)`` is told when it failed for good, in the same transaction."""
+    """``do`` does the work; ``give_up(subject, error)`` is told when it failed for good, in the same transaction.
+
+    ``again`` sends a failed errand anew for a person, from where its subject is now, in the caller's transaction; it
+    raises Conflict where that leads nowhere. ``page`` is the name of the page on which somebody waits for it, by its
+    subject. ``queue`` says whose workers do it: those of ``io`` what waits for a network.
+    """
 
     name: str
     do: Do
     give_up: GiveUp
+    again: Again
+    page: str = ""
+    queue: Queue = Queue.LIGHT
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def register(name: str, *, do: Do, give_up: GiveUp) -> None:
+def register(
+    name: str, *, do: Do, give_up: GiveUp, again: Again | None = None, page: str = "", queue: Queue = Queue.LIGHT
+) -> None:
     """Makes a kind of errand known. Called once for each, when its app is ready."""
-    _kinds[name] = Kind(name=name, do=do, give_up=give_up)
+    _kinds[name] = Kind(name=name, do=do, give_up=give_up, again=again or _as_it_was, page=page, queue=queue)
+
+
+def _as_it_was(user: User, errand: Errand) -> Errand:
+    return send(errand.kind, errand.subject, errand.team, total=errand.total)
+
+
+def page_of(errand: Errand) -> str:
+    """The address of the page on which somebody waits for it; empty where there is none."""
+    kind = _kinds.get(errand.kind)
+    return reverse(kind.page, args=[errand.subject]) if kind and kind.page else ""
 
 
 def send(kind: str, subject: int, team: Team, *, total: int = 0) -> Errand:
@@ -73,7 +105,7 @@ def send(kind: str, subject: int, team: Team, *, total: int = 0) -> Errand:
     assert kind in _kinds, f"no errand of the kind {kind} is registered"
     try:
         with transaction.atomic():
-            errand = Errand.objects.create(kind=kind, subject=subject, team=team, total=total)
+            errand = Errand.objects.create(kind=kind, subject=subject, team=team, total=total, queue=_kinds[kind].queue)
     except IntegrityError:
         return Errand.objects.get(kind=kind, subject=subject, state__in=[Errand.QUEUED, Errand.RUNNING])
     send_ticket(errand.queue)
@@ -85,15 +117,52 @@ def latest(kind: str, subject: int) -> Errand | None:
     return Errand.objects.filter(kind=kind, subject=subject).last()
 
 
+def send_again(user: User, errand: Errand) -> Errand:
+    """Has somebody's work that failed for good tried again, once. Returns the new errand.
+
+    Raises Conflict when it did not fail, was sent again by now, or its subject is gone or no longer where it was left.
+    """
+    with transaction.atomic():
+        errand = Errand.objects.select_for_update(of=("self",)).select_related("team").get(pk=errand.pk)
+        if errand.state != Errand.FAILED:
+            raise Conflict("This errand did not fail: there is nothing to try again.", state=errand.state)
+        newest = latest(errand.kind, errand.subject)
+        if newest is not None and newest.pk != errand.pk:
+            raise Conflict("This errand was sent again already.", state=newest.state)
+        if errand.kind not in _kinds:
+            raise Conflict(f"Nobody does errands of the kind {errand.kind} any more.", state=errand.state)
+        _kinds[errand.kind].again(user, errand)
+        sent = latest(errand.kind, errand.subject)
+        assert sent is not None
+        return sent
+
+
+def forget(subject: int, *kinds: str) -> None:
+    """Takes what failed off the dead letters when its subject goes, in the caller's transaction."""
+    Errand.objects.filter(subject=subject, kind__in=kinds, state=Errand.FAILED).delete()
+
+
 # Doing them -----------------------------------------------------------------------------------------------------------
 def claim(owner: str, *, queues: Collection[str] = QUEUES, only: int | None = None) -> Held | None:
-    """Takes the errand of these queues that waits longest, or the one with the key ``only``."""
-    if not any(is_due(queue) for queue in queues):
-        return None
-    due = Errand.objects.filter(state=Errand.QUEUED, queue__in=queues, available_at__lte=Now())
+    """Takes the errand of these queues that is next, or the one with the key ``only``. None that is paused.
+
+    Teams take turns; of a team's errands the one that waits longest is next.
+    """
+    due = not_paused(Errand.objects.filter(state=Errand.QUEUED, queue__in=queues, available_at__lte=Now()))
     due = due.filter(pk=only) if only is not None else due
-    for errand in due.order_by("available_at", "id")[:10]:
+    last_team = Turn.objects.filter(key=Concat(OuterRef("queue"), Value(":errand"))).values("last")
+    due = due.annotate(last_team=Coalesce(Subquery(last_team), 0))
+    had_its_turn = Case(When(team_id__gt=F("last_team"), then=False), default=True)
+    for errand in due.order_by(had_its_turn, "team_id", "available_at", "id")[:10]:
         token = uuid.uuid4()
+        if _take(errand, owner, token):
+            return Held(errand_id=errand.pk, subject=errand.subject, token=token)
+    return None
+
+
+def _take(errand: Errand, owner: str, token: uuid.UUID) -> bool:
+    """False when another worker has it."""
+    with transaction.atomic():
         taken = Errand.objects.filter(pk=errand.pk, state=Errand.QUEUED).update(
             state=Errand.RUNNING,
             token=token,
@@ -105,8 +174,8 @@ def claim(owner: str, *, queues: Collection[str] = QUEUES, only: int | None = No
             step="",
         )
         if taken:
-            return Held(errand_id=errand.pk, subject=errand.subject, token=token)
-    return None
+            set_last(f"{errand.queue}:errand", errand.team_id)
+    return bool(taken)
 
 
 def perform(held: Held) -> None:
@@ -122,6 +191,8 @@ def perform(held: Held) -> None:
         _fail(held, f"{type(error).__name__}: {error}", error_class="transient")
     except OSError as error:
         _fail(held, f"{type(error).__name__}: {error}", error_class="transient")
+    except RateLimited as error:
+        _fail(held, str(error), error_class="rate", after_seconds=error.retry_after_seconds)
     except Exception as error:
         # A fault of ours: tried once more, as a stage would be, then told to whoever waits for it.
         logger.exception("errand %d failed", held.errand_id)
@@ -133,28 +204,83 @@ def _finish(held: Held) -> None:
     mine.update(state=Errand.DONE, token=None, lease_expires_at=None, ended_at=Now(), step="done", error="")
 
 
-def _fail(held: Held, error: str, *, error_class: str) -> None:
+def _fail(held: Held, error: str, *, error_class: str, after_seconds: float | None = None) -> None:
+    """``after_seconds`` is when somebody else allows the next attempt, at most MOST_WAIT."""
     policy = POLICIES[error_class]
     with transaction.atomic():
-        errand = Errand.objects.select_for_update().filter(pk=held.errand_id, token=held.token).first()
+        locked = Errand.objects.select_for_update(of=("self",)).select_related("team")
+        errand = locked.filter(pk=held.errand_id, token=held.token).first()
         if errand is None:
             return
         freed = Errand.objects.filter(pk=errand.pk)
         if policy.tries_again(errand.attempts):
-            delay = timedelta(seconds=policy.delay_seconds(errand.attempts))
+            asked = None if after_seconds is None else min(timedelta(seconds=after_seconds), MOST_WAIT)
+            delay = asked or timedelta(seconds=policy.delay_seconds(errand.attempts))
             freed.update(
-                state=Errand.QUEUED, token=None, lease_expires_at=None, available_at=Now() + delay, error=error
+                state=Errand.QUEUED,
+                token=None,
+                lease_expires_at=None,
+                available_at=Now() + delay,
+                attempts=F("attempts") if policy.counted else F("attempts") - 1,
+                error=error,
             )
             return
         freed.update(state=Errand.FAILED, token=None, lease_expires_at=None, ended_at=Now(), error=error)
         _kinds[errand.kind].give_up(errand.subject, error)
+        _tell(errand, error)
     logger.warning("errand %d was given up: %s", held.errand_id, error)
+
+
+def _tell(errand: Errand, error: str) -> None:
+    """Tells operators that it was given up, or counts it where they know of the same trouble."""
+    if _is_old_news(errand):
+        count_again("errand.failed", errand.team_id)
+    else:
+        announce_errand(errand, error=error, failed=left(Errand.objects.filter(team=errand.team_id)).count())
+
+
+def _is_old_news(errand: Errand) -> bool:
+    """Whether the same subject failed within a day, or no errand of the kind was done in the team since one failed."""
+    alike = Errand.objects.filter(kind=errand.kind, team=errand.team_id).exclude(pk=errand.pk)
+    failed = alike.filter(state=Errand.FAILED, ended_at__gte=Now() - OLD_NEWS).order_by("-ended_at")
+    before = alike.filter(subject=errand.subject).last()
+    if before is not None and failed.filter(pk=before.pk).exists():
+        return True
+    newest = failed.first()
+    return newest is not None and not alike.filter(state=Errand.DONE, ended_at__gt=newest.ended_at).exists()
+
+
+def left(found: QuerySet[Errand]) -> QuerySet[Errand]:
+    """Those that failed for good and were not sent again."""
+    later = Errand.objects.filter(kind=OuterRef("kind"), subject=OuterRef("subject"), pk__gt=OuterRef("pk"))
+    return found.filter(state=Errand.FAILED).exclude(Exists(later))
+
+
+# Pauses ---------------------------------------------------------------------------------------------------------------
+def not_paused(found: QuerySet[Errand]) -> QuerySet[Errand]:
+    """Those whose queue and team go on. A paused batch says nothing of errands: they are not its work."""
+    queues = Pause.objects.filter(key=Concat(Value("queue:"), OuterRef("queue")))
+    teams = Pause.objects.filter(team=OuterRef("team"), key__startswith="team:")
+    return found.exclude(Exists(queues)).exclude(Exists(teams))
+
+
+def why_paused(errand: Errand) -> str:
+    """What keeps a waiting errand, in words for whoever waits; empty when nothing does."""
+    if errand.state != Errand.QUEUED:
+        return ""
+    keys = [f"queue:{errand.queue}", f"team:{errand.team_id}"]
+    found = Pause.objects.filter(key__in=keys).select_related("by").first()
+    if found is None:
+        return ""
+    what = f"The queue {errand.queue}" if found.team_id is None else f"The team {errand.team.name}"
+    reason = f" ({found.reason})" if found.reason else ""
+    return f"{what} is paused by {found.by or 'somebody'}{reason}. This goes on when it is resumed."
 
 
 # The sweep ------------------------------------------------------------------------------------------------------------
 _DUE = Rows(
     lambda: (
-        Errand.objects.filter(state=Errand.QUEUED, queue=given(Errand, "queue"), available_at__lte=Now())
+        not_paused(Errand.objects.filter(state=Errand.QUEUED, queue=given(Errand, "queue"), available_at__lte=Now()))
         .order_by()
         .values_list("pk")[:1]
     )
@@ -196,6 +322,8 @@ def wake_workers() -> int:
 
 
 def forget_old() -> int:
-    """Removes the records of errands that ended long ago. Returns how many."""
-    ended = Errand.objects.filter(state__in=[Errand.DONE, Errand.FAILED], ended_at__lt=Now() - KEPT)
-    return ended.delete()[0]
+    """Removes the records of errands that ended long ago, the failed ones as dead letters. Returns how many."""
+    old = Q(state=Errand.DONE, ended_at__lt=Now() - KEPT)
+    if settings.DEAD_LETTER_DAYS:
+        old |= Q(state=Errand.FAILED, ended_at__lt=Now() - timedelta(days=settings.DEAD_LETTER_DAYS))
+    return Errand.objects.filter(old).delete()[0]

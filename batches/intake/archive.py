@@ -19,7 +19,7 @@ MOST_DIRECTORY_BYTES = 4 * 2**20
 SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 LEFT_BY_SYSTEMS = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
 END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-END_BYTES, LOCATOR_BYTES, LONGEST_COMMENT = 22, 20, 65_535
+END_BYTES, LOCATOR_BYTES, LONGEST_COMMENT, HEADER_BYTES = 22, 20, 65_535, 30
 
 
 @contextmanager
@@ -35,6 +35,7 @@ def opened(
         if _directory_bytes(path) > MOST_DIRECTORY_BYTES:
             raise Invalid(f"{shown(name)} lists far too many files.", field=field)
         with zipfile.ZipFile(path) as archive:
+            _refuse_overlaps(name, archive, field)
             entries = [e for e in archive.infolist() if not e.is_dir() and not _left_by_a_system(e.filename)]
             _check(name, entries, most_bytes, field)
             yield archive, entries
@@ -69,6 +70,19 @@ def _directory_bytes(path: Path) -> int:
     return int(claimed)
 
 
+def _refuse_overlaps(name: str, archive: zipfile.ZipFile, field: str) -> None:
+    """Entries that share their bytes unpack to far more than any of them says."""
+    end = archive.start_dir
+    for entry in sorted(archive.infolist(), key=lambda one: one.header_offset, reverse=True):
+        if entry.header_offset + HEADER_BYTES + entry.compress_size > end:
+            raise Invalid(
+                f"{shown(entry.filename)} in {shown(name)} shares its bytes with another entry, as only an archive"
+                " bomb does. Pack the files again.",
+                field=field,
+            )
+        end = entry.header_offset
+
+
 def _left_by_a_system(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     return bool(parts) and (parts[0] in LEFT_BY_SYSTEMS or parts[-1] in LEFT_BY_SYSTEMS)
@@ -86,6 +100,11 @@ def _check(archive_name: str, entries: list[zipfile.ZipInfo], most_bytes: int, f
             f" at most {most_bytes / 2**20:,.1f} MB are allowed.",
             field=field,
         )
+    ratio = unpacked / max(sum(entry.compress_size for entry in entries), 1)
+    if _is_bomb(unpacked, ratio):
+        raise Invalid(
+            f"{shown(archive_name)} is compressed {ratio:,.0f} times, as only an archive bomb is.", field=field
+        )
     for entry in entries:
         cause = _fault_of(entry)
         if cause:
@@ -95,12 +114,18 @@ def _check(archive_name: str, entries: list[zipfile.ZipInfo], most_bytes: int, f
 def _fault_of(entry: zipfile.ZipInfo) -> str:
     name = name_of(entry)
     ratio = entry.file_size / max(entry.compress_size, 1)
+    if "\0" in entry.orig_filename:
+        return "has a NUL character in its name. Pack the files again."
     if entry.flag_bits & 0x1:
         return "is encrypted. Send the ZIP without a password."
     if stat.S_IFMT(entry.external_attr >> 16) not in {0, stat.S_IFREG}:
         return "is a link or a device, not a file."
     if PurePosixPath(name).suffix.lower() in SUFFIXES:
         return "is an archive in an archive. Unpack it first."
-    if entry.file_size > RATIO_MATTERS_FROM_BYTES and ratio > MOST_RATIO:
+    if _is_bomb(entry.file_size, ratio):
         return f"is compressed {ratio:,.0f} times, as only an archive bomb is."
     return ""
+
+
+def _is_bomb(unpacked_bytes: int, ratio: float) -> bool:
+    return unpacked_bytes > RATIO_MATTERS_FROM_BYTES and ratio > MOST_RATIO

@@ -6,21 +6,21 @@ holder of the lease can make. The batch is shown to nobody until the last chunk.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
-from django.utils import timezone
 
-from batches.intake.judging import CHUNK, Judge, assets_of, cells_of, judge_of, taken_fault, taken_ids
-from batches.intake.table import BY_NAME, PRIORITY_WORDS
+from batches.intake.judging import CHUNK, Judge, assets_of, cells_of, judge_of, others_of, taken_fault, taken_ids
+from batches.intake.table import priority_of
 from batches.models import Batch, Upload, UploadRow
+from jobs import clock
 from jobs.errands import Held
 from jobs.errors import Conflict
 from jobs.inserting import insert_many
-from jobs.models import PRIORITIES, Asset, Event, Job, Team
+from jobs.models import Asset, Event, Job, Team
+from jobs.planning import tell_planner
 
 ERRAND = "open_batch"
 ROWS_PER_UPDATE = 500
@@ -41,12 +41,7 @@ class Maker:
         self._batch = batch
         self._names = judge.names
         self._assets: dict[str, Asset] = assets_of(upload)
-        header = judge.layout.header
-        self._others = [
-            (place, unicodedata.normalize("NFC", title or name))
-            for place, (title, name) in enumerate(zip(header, judge.names, strict=True))
-            if name not in BY_NAME
-        ]
+        self._others = others_of(upload)
 
     def make(self, rows: Sequence[UploadRow]) -> None:
         """Inserts the jobs. Raises IntegrityError when one of them is open by now."""
@@ -61,7 +56,6 @@ class Maker:
         """In the order of VARYING."""
         cells = cells_of(row, self._names)
         psd, project = self._assets.get(row.psd), self._assets.get(row.project)
-        priority = cells.get("priority")
         return (
             row.line,
             cells["job_id"],
@@ -72,7 +66,7 @@ class Maker:
             cells.get("project_name", ""),
             cells.get("notes", ""),
             {title: row.values[place] for place, title in self._others},
-            PRIORITY_WORDS[priority.lower()] if priority else PRIORITIES["normal"],
+            priority_of(cells.get("priority", "")),
             psd.pk if psd else None,
             project.pk if project else None,
             psd.size_bytes if psd else 0,
@@ -103,7 +97,7 @@ def _refuse_taken(team: Team, job_ids: Sequence[str]) -> None:
 
 def _end(upload: Upload, batch: Batch) -> None:
     """The batch is open. In the transaction of its last jobs."""
-    Upload.objects.filter(pk=upload.pk).update(state=Upload.COMMITTED, committed_at=timezone.now(), problem="")
+    Upload.objects.filter(pk=upload.pk).update(state=Upload.COMMITTED, committed_at=clock.now(), problem="")
     Batch.objects.filter(pk=batch.pk).update(opening=False)
     batch.opening = False
 
@@ -133,6 +127,7 @@ def commit_as_errand(held: Held) -> None:
         _end(upload, batch)
         if jobs != upload.good:
             _note(batch, "leave_out_rows", {"jobs": jobs, "left_out": upload.good - jobs})
+    tell_planner(Job, made=jobs)
 
 
 def _commit_chunk(held: Held, upload: Upload, batch: Batch, maker: Maker, rows: list[UploadRow]) -> None:
@@ -177,9 +172,9 @@ def _note(batch: Batch, verb: str, data: dict[str, Any]) -> None:
 def _withdraw(upload: Upload, batch: Batch, problem: str) -> None:
     """Nothing is left of the batch but its number, which the history has told; the upload can be committed again."""
     batch.jobs.all().delete()
-    Batch.objects.filter(pk=batch.pk).update(deleted_at=timezone.now(), opening=False, upload=None)
+    Batch.objects.filter(pk=batch.pk).update(deleted_at=clock.now(), opening=False, upload=None)
     Upload.objects.filter(pk=upload.pk, state=Upload.OPENING).update(state=Upload.PREVIEW, problem=problem)
-    _note(batch, "withdraw_batch", {"reason": problem})
+    _note(batch, "withdraw_batch", {"reason": problem, "upload": upload.pk})
 
 
 def give_up(upload_id: int, error: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads CSV and TSV as people and Excel write them, row by row, and writes CSV that Excel can open safely."""
+"""Reads CSV and TSV as people and Excel write them, row by row."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from batches.intake.grid import Grid, Record, suffix_of
 from batches.intake.table import BLANK, BY_NAME, tidy_name
+from jobs.csv_files import unguarded
 from jobs.errors import Invalid
 from jobs.storage import CHUNK_BYTES
 
@@ -22,10 +23,7 @@ HEAD_CHARACTERS = 20_000
 HEAD_ROWS = 20
 MOST_LINE_CHARACTERS = 2**20
 ERROR_COLUMN = "error"
-"""The column that ``write`` callers add to rejected rows; a corrected sheet that still has it is read without it."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-GUARD = "'"
-BLANK_IN_CELL = BLANK.replace("\t", "").replace("\r", "").replace("\n", "")
+"""The column that rejected rows come back with; a corrected sheet that still has it is read without it."""
 SEP_LINE = re.compile(r'"?sep=([,;\t])"?[ \t;,]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 
 
@@ -77,7 +75,11 @@ def _check_text(path: Path, codec: str, encoding: str) -> int:
                 ) from None
             if "\0" in text:
                 line += text[: text.index("\0")].count("\n")
-                raise Invalid(f"Line {line}: the sheet holds a NUL character: it is not a text file.", field="sheet")
+                raise Invalid(
+                    f"Line {line}: the sheet holds a NUL character: it is no text, or UTF-16 without its mark."
+                    " Save it as “CSV UTF-8”.",
+                    field="sheet",
+                )
             line, since_break = _count_lines(text, line, since_break)
             if not chunk:
                 return line
@@ -136,30 +138,3 @@ def _in_words(cause: str) -> str:
     if "field limit" in cause:
         return f"a cell has more than {csv.field_size_limit()} characters, or a quotation mark is not closed."
     return f"cannot be read ({cause})."
-
-
-def write(records: Iterable[Iterable[str]]) -> bytes:
-    """A CSV for Excel: UTF-8 with BOM, comma, CRLF. A cell that a spreadsheet would calculate is guarded."""
-    return b"".join(written(records))
-
-
-def written(records: Iterable[Iterable[str]]) -> Iterator[bytes]:
-    """As ``write``, record by record."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    yield codecs.BOM_UTF8
-    for record in records:
-        writer.writerow([guarded(cell) for cell in record])
-        yield out.getvalue().encode("utf-8", "replace")
-        out.seek(0)
-        out.truncate()
-
-
-def guarded(cell: str) -> str:
-    """The cell with an apostrophe before what would make it a formula."""
-    return GUARD + cell if cell.lstrip(BLANK_IN_CELL).startswith(FORMULA) else cell
-
-
-def unguarded(cell: str) -> str:
-    """Takes the apostrophe off again, so that a corrected sheet says what the first one said."""
-    return cell[1:] if cell.startswith(GUARD) and guarded(cell[1:]) != cell[1:] else cell

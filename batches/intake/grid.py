@@ -55,9 +55,22 @@ def unreadable(name: str) -> Invalid:
 
 def cell_name(column: int, line: int) -> str:
     """The name of a workbook's cell: (2, 7) is ``C7``."""
+    return f"{column_letters(column)}{line}"
+
+
+def column_letters(column: int) -> str:
+    """The name of a workbook's column, counted from 0: 27 is ``AB``."""
     letters = ""
     column += 1
     while column:
         column, rest = divmod(column - 1, 26)
         letters = chr(65 + rest) + letters
-    return f"{letters}{line}"
+    return letters
+
+
+def column_number(letters: str) -> int:
+    """The reverse of ``column_letters``: ``AB`` is 27."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number - 1

@@ -82,7 +82,8 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open(encoding="utf-8-sig") as file:
             yield from _Rows(file)
     except UnicodeDecodeError as error:
-        raise Invalid(f"The sheet is not UTF-8 (byte 0x{error.object[error.start]:02X}).", field="sheet") from None
+        byte = error.object[error.start]
+        raise Invalid(f"The sheet is not UTF-8 (byte 0x{byte:02X}). Save it as UTF-8.", field="sheet") from None
 
 
 class _Rows:

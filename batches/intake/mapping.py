@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from batches.intake.table import BY_NAME, COLUMNS, REQUIRED, shown, tidy_name
 from jobs.errors import Invalid
+from jobs.slot_columns import is_slot_column
 
 SAME, WORD, ALIKE, REMEMBERED, CHOSEN = "same", "word", "alike", "remembered", "chosen"
 ALIKE_FROM = 0.82
@@ -66,6 +67,7 @@ def propose(titles: Sequence[str], *, remembered: Mapping[str, str] | None = Non
     if remembered is not None:
         return {name: Choice(title=title, how=REMEMBERED) for name, title in remembered.items() if title in titles}
     found = {name: Choice(title=name, how=SAME) for name in BY_NAME if name in titles}
+    titles = [title for title in titles if not is_slot_column(title)]
     for how, scores in ((WORD, _by_words(titles)), (ALIKE, _by_likeness(titles))):
         taken = {choice.title for choice in found.values()}
         for _, name, title in sorted(scores, key=lambda score: -score[0]):

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from batches.intake import committing, csv_source, judging, mapping, sent, sheet
+from batches.intake import committing, judging, mapping, sent, sheet
 from batches.intake.grid import suffix_of
 from batches.intake.judging import judge_now, limited
 from batches.intake.repeats import refuse_repeat
 from batches.intake.sheet import Layout, Sheet
-from batches.intake.table import Row, shown
-from batches.intake.upload import Received, Sent, pick_sheet, received
-from batches.models import Batch, ColumnMapping, Upload, UploadedFile, UploadRow
+from batches.intake.table import Row
+from batches.intake.upload import Received, Sent, pick_sheet, received, too_large_a_sheet
+from batches.models import Batch, ColumnMapping, LinkedSheet, Upload, UploadedFile
 from batches.naming import open_batch
-from jobs import errands
+from batches.updates import applying
+from jobs import clock, errands
 from jobs.errors import Conflict, Invalid
+from jobs.leftovers import delete_records, foreseen
 from jobs.models import Asset, Errand, SentFile, Team
-from jobs.store import put_asset
+from jobs.store import name_of, put_asset
 from jobs.teams import require_verb
 
 if TYPE_CHECKING:
@@ -47,13 +48,16 @@ def preview_upload(
     arrived: Sequence[SentFile] = (),
     tab: str = "",
     given: Given | None = None,
+    updates: Batch | None = None,
+    link: LinkedSheet | None = None,
 ) -> Upload:
     """Stores a sheet and the files sent along, and says of every row whether it can become a job.
 
     ``sheet_name`` is its file's name, which may be that of a ZIP with the sheet in it; ``arrived`` are files that were
-    sent before, ``tab`` chooses a workbook's sheet, ``given`` says which column is which. A sheet of more than
-    SHEET_ROWS_AT_ONCE rows comes back in the state ``judging``: a worker goes on. Raises NotAllowed, or Invalid (field
-    ``sheet``, ``files``, ``sheet_name`` or ``mapping``) when there is nothing to show a verdict on: nothing is kept.
+    sent before, ``tab`` chooses a workbook's sheet, ``given`` says which column is which, ``updates`` is the batch that
+    it is a newer sheet for. A sheet of more than SHEET_ROWS_AT_ONCE rows comes back in the state ``judging``: a worker
+    goes on. Raises NotAllowed, Conflict for a batch that is archived, or Invalid (field ``sheet``, ``files``,
+    ``sheet_name`` or ``mapping``) when there is nothing to show a verdict on: nothing is kept.
     """
     require_verb(user, team, "start")
     with received(chain([(sheet_name, sheet_file)], files, sent.streams(arrived))) as everything:
@@ -61,7 +65,7 @@ def preview_upload(
             found, others = pick_sheet(everything)
         else:
             found, *others = everything
-        return _store(user, team, found, others, arrived, tab, given)
+        return _store(user, team, found, others, arrived, tab, given, updates, link)
 
 
 def preview_files(
@@ -72,12 +76,13 @@ def preview_files(
     arrived: Sequence[SentFile] = (),
     tab: str = "",
     given: Given | None = None,
+    updates: Batch | None = None,
 ) -> Upload:
     """As ``preview_upload``, with the sheet found among the files, also inside a ZIP."""
     require_verb(user, team, "start")
     with received(chain(files, sent.streams(arrived))) as everything:
         found, others = pick_sheet(everything)
-        return _store(user, team, found, others, arrived, tab, given)
+        return _store(user, team, found, others, arrived, tab, given, updates)
 
 
 def _store(
@@ -88,43 +93,86 @@ def _store(
     arrived: Sequence[SentFile],
     tab: str,
     given: Given | None,
+    updates: Batch | None,
+    link: LinkedSheet | None = None,
 ) -> Upload:
-    size_bytes = found.path.stat().st_size
-    if size_bytes > settings.MAX_SHEET_BYTES:
-        most = settings.MAX_SHEET_BYTES / 2**20
-        raise Invalid(f"The sheet has {size_bytes / 2**20:,.1f} MB; at most {most:,.1f} MB are allowed.", field="sheet")
-    opened = sheet.opened(found.path, found.name, sheet_name=tab)
-    chosen = _mapped(team, opened.layout, given)
+    _refuse_other(team, updates)
+    if found.path.stat().st_size > settings.MAX_SHEET_BYTES:
+        raise too_large_a_sheet(found.name)
+    # Before anything is stored: what is refused leaves nothing behind.
+    sent.refuse_clash({file.name: file.sha256 for file in files}, arrived)
+    known = _known(team)
+    opened = sheet.opened(found.path, found.name, sheet_name=tab, headers=_header_rows(known))
+    chosen = _mapped(known, opened.layout, given, link)
     rows = _first_rows(opened)
-    with transaction.atomic():
+    contents = [(name_of(file.sha256, file.path.suffix), file.path.stat().st_size) for file in (found, *files)]
+    with foreseen(team, contents), transaction.atomic():
         upload = Upload.objects.create(
             team=team,
             user=user,
+            updates=updates,
+            link=link,
             sheet=put_asset(found.path, team=team, kind="sheet", name=PurePosixPath(found.name).name),
         )
         assets = {
             file.name: put_asset(file.path, team=team, kind="upload", name=PurePosixPath(file.name).name)
-            for file in files
+            for file in sorted(files, key=lambda file: file.sha256)  # two at once lock contents in the same order
         }
         for name, asset in sent.assets_of(arrived).items():
-            if assets.setdefault(name, asset).sha256 != asset.sha256:
-                raise Invalid(f"Two different files are called {shown(name)}.", field="files")
+            assets.setdefault(name, asset)
         UploadedFile.objects.bulk_create(
             [UploadedFile(upload=upload, name=name, asset=asset) for name, asset in assets.items()]
         )
         _judge(upload, opened, chosen, rows)
-        if given is not None:
+        if given is not None and upload.state != Upload.MAPPING:
             _remember(user, upload)
     return upload
 
 
-def _mapped(team: Team, layout: Layout, given: Given | None) -> mapping.Mapped:
+def _refuse_other(team: Team, batch: Batch | None) -> None:
+    if batch is None:
+        return
+    if batch.team_id != team.pk:
+        raise Invalid(f"{batch.name} is no batch of the team {team.name}.", field="updates")
+    if batch.archived_at is not None:
+        raise Conflict(f"{batch.name} is archived. Take it back from the archive first.", state="archived")
+
+
+Known = Mapping[str, ColumnMapping]
+"""What the team's people chose before, by the fingerprint of the header."""
+
+
+def _known(team: Team) -> Known:
+    chosen = ColumnMapping.objects.filter(team=team).only("fingerprint", "header_row", "mapping")
+    return {one.fingerprint: one for one in chosen}
+
+
+def _header_rows(known: Known) -> dict[str, int]:
+    return {fingerprint: one.header_row for fingerprint, one in known.items()}
+
+
+def _mapped(known: Known, layout: Layout, given: Given | None, link: LinkedSheet | None) -> mapping.Mapped:
     if given is not None:
         return mapping.chosen(given, layout.titles)
-    kept = ColumnMapping.objects.filter(team=team, fingerprint=mapping.fingerprint(layout.titles)).first()
-    proposed = mapping.propose(layout.titles, remembered=kept.mapping if kept else None)
+    kept = known.get(mapping.fingerprint(layout.titles))
+    remembered = kept.mapping if kept else None
+    if link is not None and link.mapping:
+        remembered = link.mapping
+    proposed = mapping.propose(layout.titles, remembered=remembered)
+    if link is not None and link.mapping and kept is None:
+        proposed |= _new_columns(link, layout, proposed)
     sheet.refuse_narrow(layout, proposed)
     return proposed
+
+
+def _new_columns(link: LinkedSheet, layout: Layout, mapped: mapping.Mapped) -> mapping.Mapped:
+    """Columns called as ours that the linked sheet did not have when somebody chose: nobody decided against them."""
+    before = link.uploads.order_by("-pk").first()
+    if before is None or not before.layout:
+        return {}
+    seen = {*Layout.from_json(before.layout).titles, *(choice.title for choice in mapped.values())}
+    fresh = mapping.propose([title for title in layout.titles if title not in seen])
+    return {name: one for name, one in fresh.items() if one.how == mapping.SAME and name not in mapped}
 
 
 def _first_rows(opened: Sheet) -> list[Row]:
@@ -136,14 +184,14 @@ def _judge(upload: Upload, opened: Sheet, mapped: mapping.Mapped, rows: list[Row
     """Judges now or sends a worker, in the caller's transaction. Without its required columns nothing is judged."""
     upload.layout = opened.layout.as_json()
     upload.mapping = {name: {"title": choice.title, "how": choice.how} for name, choice in mapped.items()}
-    upload.problem = ""
+    upload.problem = upload.content_sha256 = ""
     if lacking := mapping.missing(mapped):
         upload.state, upload.problem = Upload.MAPPING, f"Say which column is {sheet.listed(lacking)}."
         upload.good = upload.bad = 0
         upload.rows.all().delete()
     else:
         upload.state = Upload.JUDGING
-    upload.save(update_fields=["layout", "mapping", "state", "problem", "good", "bad"])
+    upload.save(update_fields=["layout", "mapping", "state", "problem", "content_sha256", "good", "bad"])
     if upload.state == Upload.MAPPING:
         return
     if len(rows) > settings.SHEET_ROWS_AT_ONCE:
@@ -154,11 +202,14 @@ def _judge(upload: Upload, opened: Sheet, mapped: mapping.Mapped, rows: list[Row
         judge_now(upload, rows)
 
 
-def check_again(user: User, upload: Upload, *, given: Given | None = None, tab: str | None = None) -> Upload:
-    """Judges the rows anew: with another mapping or sheet, or because files or jobs are there that were not before.
+def check_again(
+    user: User, upload: Upload, *, given: Given | None = None, tab: str | None = None, header_row: int | None = None
+) -> Upload:
+    """Judges the rows anew: with another mapping, sheet or header row, or because of new files or jobs.
 
-    A mapping that a person ``given`` is remembered for the team and this header. Raises NotAllowed, Invalid as
-    ``preview_upload``, or Conflict while a worker is at it and when it was committed.
+    What a person ``given``, and where the header stands, is remembered for the team and this header when no required
+    column lacks. Raises NotAllowed, Invalid as ``preview_upload`` or with the field ``header_row``, or Conflict while a
+    worker is at it and when it was committed.
     """
     require_verb(user, upload.team, "start")
     _refuse_busy(upload)
@@ -166,10 +217,13 @@ def check_again(user: User, upload: Upload, *, given: Given | None = None, tab: 
         tab = upload.layout.get("sheet_name", "") if tab is None else tab
         before = judging.titles_of(upload)
         same = tab == upload.layout.get("sheet_name", "")
-        upload.layout = {**upload.layout, "sheet_name": tab}
-        opened = judging.fetched(upload, Path(directory))
+        line = upload.layout.get("header_line", 0) if same else 0
+        same = same and header_row in (None, line)
+        upload.layout = {**upload.layout, "sheet_name": tab, "header_line": line if header_row is None else header_row}
+        known = _known(upload.team)
+        opened = judging.fetched(upload, Path(directory), headers=_header_rows(known))
         given_before = given is None and same
-        chosen = _mapped(upload.team, opened.layout, before if given_before else given)
+        chosen = _mapped(known, opened.layout, before if given_before else given, upload.link)
         if given_before:
             chosen = {name: mapping.Choice(**upload.mapping[name]) for name in chosen}
         rows = _first_rows(opened)
@@ -177,7 +231,7 @@ def check_again(user: User, upload: Upload, *, given: Given | None = None, tab: 
             if not Upload.objects.select_for_update().filter(pk=upload.pk, state__in=Upload.STILL).exists():
                 raise _busy(Upload.objects.filter(pk=upload.pk).first())
             _judge(upload, opened, chosen, rows)
-            if given is not None:
+            if (given is not None or header_row is not None) and upload.state != Upload.MAPPING:
                 _remember(user, upload)
     return upload
 
@@ -185,14 +239,17 @@ def check_again(user: User, upload: Upload, *, given: Given | None = None, tab: 
 def _remember(user: User, upload: Upload) -> None:
     """What a person said of this header holds for the team's next sheet with it."""
     titles = Layout.from_json(upload.layout).titles
+    if upload.link_id is not None:
+        LinkedSheet.objects.filter(pk=upload.link_id).update(mapping=judging.titles_of(upload))
     ColumnMapping.objects.update_or_create(
         team=upload.team,
         fingerprint=mapping.fingerprint(titles),
         defaults={
             "header": list(titles),
+            "header_row": upload.layout["header_line"],
             "mapping": judging.titles_of(upload),
             "changed_by": user,
-            "changed_at": timezone.now(),
+            "changed_at": clock.now(),
         },
     )
 
@@ -210,7 +267,8 @@ def _busy(upload: Upload | None) -> Conflict:
 
 def errand_of(upload: Upload) -> Errand | None:
     """What a worker does for the upload now; None when none has to."""
-    kind = {Upload.JUDGING: judging.ERRAND, Upload.OPENING: committing.ERRAND}.get(upload.state)
+    opens = committing.ERRAND if upload.updates_id is None else applying.ERRAND
+    kind = {Upload.JUDGING: judging.ERRAND, Upload.OPENING: opens}.get(upload.state)
     return errands.latest(kind, upload.pk) if kind else None
 
 
@@ -240,7 +298,24 @@ def commit_good_rows(user: User, upload: Upload, *, name: str = "", again: bool 
     return _commit(user, upload, name, again)
 
 
+def commit_again(user: User, errand: Errand) -> Batch:
+    """Opens the batch that a worker had to withdraw, under the name that it had. Raises Conflict when there is none."""
+    withdrawn = Upload.objects.select_related("team", "sheet").exclude(problem="")
+    upload = withdrawn.filter(pk=errand.subject, state=Upload.PREVIEW).first()
+    if upload is None:
+        raise Conflict("The batch was not withdrawn, or its sheet was checked again since or is gone.", state="gone")
+    told = {"events__verb": "withdraw_batch", "events__data__upload": upload.pk}
+    before = Batch.objects.filter(team=upload.team, deleted_at__isnull=False, **told).order_by("pk").last()
+    name = before.name if before is not None and before.name != before.directory_name else ""
+    try:
+        return commit_good_rows(user, upload, name=name)
+    except Invalid as error:
+        raise Conflict(str(error), state=upload.state) from error
+
+
 def _refuse_unjudged(upload: Upload) -> None:
+    if upload.updates is not None:
+        raise Invalid(f"This is a newer sheet for {upload.updates.name}: apply it to that.", field="sheet")
     if upload.state == Upload.MAPPING:
         raise Invalid(upload.problem, field="mapping")
     if upload.state == Upload.REFUSED:
@@ -269,6 +344,8 @@ def _commit(user: User, upload: Upload, name: str, again: bool) -> Batch:
             upload=upload,
             data={"jobs": upload.good, "left_out": upload.bad, "sheet": upload.sheet.name},
         )
+        if upload.link_id is not None:
+            LinkedSheet.objects.filter(pk=upload.link_id, batch=None).update(batch=batch)
         if upload.total > settings.SHEET_ROWS_AT_ONCE:
             Batch.objects.filter(pk=batch.pk).update(opening=True)
             batch.opening = True
@@ -296,27 +373,18 @@ def _source(upload: Upload) -> str:
 def discard(user: User, upload: Upload) -> None:
     """Removes an upload that was not committed. Raises Conflict for one that was, or whose batch is being opened."""
     require_verb(user, upload.team, "start")
+    if upload.committed_by_id is not None:
+        raise Conflict("This sheet was applied in part. Check it again and apply the rest.", state=upload.state)
+    forget(upload)
+
+
+def forget(upload: Upload) -> None:
+    """Removes an upload of which nothing was done. Raises Conflict for another."""
     with transaction.atomic():
         assets = [upload.sheet_id, *upload.files.values_list("asset_id", flat=True)]
         open_yet = [*Upload.STILL, Upload.JUDGING]
         if not Upload.objects.select_for_update().filter(pk=upload.pk, state__in=open_yet).exists():
             raise _busy(Upload.objects.filter(pk=upload.pk).first())
+        errands.forget(upload.pk, judging.ERRAND, committing.ERRAND, applying.ERRAND)
         Upload.objects.filter(pk=upload.pk).delete()
-        Asset.objects.filter(pk__in=assets).delete()
-
-
-def bad_rows_csv(upload: Upload) -> Iterator[bytes]:
-    """The rows with errors as a CSV with the sheet's own columns and one more, ``error``: correct it, send it again."""
-    return csv_source.written(_bad_rows(upload))
-
-
-def _bad_rows(upload: Upload) -> Iterator[list[str]]:
-    layout = Layout.from_json(upload.layout)
-    yield [*(title or name for title, name in zip(layout.header, layout.titles, strict=True)), csv_source.ERROR_COLUMN]
-    for row in upload.rows.filter(good=False).order_by("id").iterator(chunk_size=judging.CHUNK):
-        yield [*row.values, in_words(row)]
-
-
-def in_words(row: UploadRow) -> str:
-    """All that is wrong with a row, on one line, as people find it in the sheet."""
-    return " ".join(f"{where}: {column} {message}".replace(":  ", ": ") for column, message, where in row.errors)
+        delete_records(Asset.objects.filter(pk__in=assets))

@@ -1,4 +1,7 @@
-"""The same sheet with the same files, committed again by the same person: recognised and asked about, not doubled."""
+"""The same sheet with the same files, committed again by the same person: recognised and asked about, not doubled.
+
+The same is what says the same: a workbook that was only opened and saved has other bytes, as has its export as CSV.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import Q
 from django.utils.timesince import timesince
 
 from batches.models import Batch, Upload, UploadedFile
+from jobs import clock
 from jobs.errors import Conflict
 
 if TYPE_CHECKING:
@@ -30,16 +34,17 @@ class Repeated(Conflict):
 
 def when_made(batch: Batch) -> str:
     """For people: just now, 10 minutes ago."""
-    ago = timesince(batch.created_at, depth=1).replace("\xa0", " ")
+    ago = timesince(batch.created_at, clock.now(), depth=1).replace("\xa0", " ")
     return "just now" if ago.startswith("0 ") else f"{ago} ago"
 
 
 def repeat_of(user: User, upload: Upload) -> Batch | None:
     """The latest batch that the person made of the same sheet and files within the window, if they still see it."""
-    since = timezone.now() - timedelta(hours=settings.BATCH_REPEAT_HOURS)
-    same_sheet = Batch.objects.visible_to(user).filter(
-        team=upload.team, created_by=user, created_at__gt=since, upload__sheet__sha256=upload.sheet.sha256
-    )
+    since = clock.now() - timedelta(hours=settings.BATCH_REPEAT_HOURS)
+    same = Q(upload__sheet__sha256=upload.sheet.sha256)
+    if upload.content_sha256:
+        same |= Q(upload__content_sha256=upload.content_sha256)
+    same_sheet = Batch.objects.visible_to(user).filter(same, team=upload.team, created_by=user, created_at__gt=since)
     batches = list(same_sheet.exclude(upload=upload).order_by("-pk")[:MOST_COMPARED])
     if not batches:
         return None

@@ -1,35 +1,44 @@
-"""Sample sheets: our columns, and with a template a column for each of its slots."""
+"""Sample sheets: our columns, and with a template a column for each of its slots, where a row may name its layer."""
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import xlsxwriter
 from django.conf import settings
 
-from batches.intake import csv_source
-from batches.intake.table import COLUMNS, PROJECT_SUFFIXES, shown, tidy_name
+from batches.intake.table import COLUMNS, MOST_COLUMNS, PROJECT_SUFFIXES, shown
+from jobs import csv_files
 from jobs.errors import Invalid
 from jobs.models import StageRun, Team
 from jobs.parentage import child_environment
+from jobs.slot_columns import titles
 from jobs.states import Stage
 from jobs.storage import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from batches.intake.upload import Readable
 
-SLOT = "slot: "
-"""What titles of slot columns begin with: a slot called Client must not be taken for our column."""
 READ_SECONDS = 60
 READ_MEMORY_BYTES = 2 * 2**30
 MOST_KNOWN = 200
+MOST_WIDTH = 40
+"""Of a workbook's column, in characters."""
+SLOT_HINT = (
+    "The layer of the design that fills the slot: Title, or with its group Front/Title; - keeps what the template has."
+    " Left empty, the layer is found by the matching."
+)
+FORMS = ("csv", "xlsx")
+Form = Literal["csv", "xlsx"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,32 +50,52 @@ class Template:
     key: int = 0
 
 
-def sample(template: Template | None = None) -> bytes:
-    """A CSV with every column and two example rows; the texts of slots are the template's own."""
-    titles = [column.name for column in COLUMNS]
+def sample(template: Template | None = None, *, form: Form = "csv") -> bytes:
+    """A sheet with every column and two example rows.
+
+    The cells of slots are empty: where nobody names a layer, the matching finds one. No more slots than a sheet may
+    have columns for.
+    """
+    header = [column.name for column in COLUMNS]
+    hints = [column.explanation for column in COLUMNS]
     examples = [column.example for column in COLUMNS]
     second = [example.replace("001", "002") for example in examples]
     if template is not None:
-        place = titles.index("aepx_path")
+        place = header.index("aepx_path")
         examples[place] = second[place] = template.name
-        slots = slot_columns(template.slots)
-        titles += [title for title, _ in slots]
-        examples += [text for _, text in slots]
-        second += [text for _, text in slots]
-    return csv_source.write([titles, examples, second])
+        slots = titles((slot["name"], slot["kind"]) for slot in template.slots)[: MOST_COLUMNS - len(header)]
+        header += slots
+        hints += [SLOT_HINT] * len(slots)
+        examples += [""] * len(slots)
+        second += [""] * len(slots)
+    rows = [header, examples, second]
+    return csv_files.write(rows) if form == "csv" else _workbook(rows, hints)
 
 
-def slot_columns(slots: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(title, text of the template) for each slot in reading order; titles that repeat are numbered."""
-    seen: dict[str, int] = {}
-    columns = []
-    for slot in slots:
-        name = " ".join(str(slot["name"]).split())[:150] or "unnamed"
-        title = f"{SLOT}{name}" if slot["kind"] == "text" else f"{SLOT}{name} ({slot['kind']})"
-        count = seen[tidy_name(title)] = seen.get(tidy_name(title), 0) + 1
-        text = str(slot.get("text") or "") if slot["kind"] == "text" else ""
-        columns.append((title if count == 1 else f"{title} {count}", text))
-    return columns
+def sample_name(template: Template | None, *, form: Form = "csv") -> str:
+    """The file name of its sample sheet."""
+    return f"{PurePosixPath(template.name).stem} - sample.{form}" if template else f"sample.{form}"
+
+
+def _workbook(rows: list[list[str]], hints: list[str]) -> bytes:
+    """An XLSX whose cells are texts, also those that are filled in later: nothing becomes a date or a formula.
+
+    The first row stays in sight, and has the hints as notes.
+    """
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as workbook:
+        sheet = workbook.add_worksheet("Jobs")
+        text = workbook.add_format({"num_format": "@"})
+        title = workbook.add_format({"num_format": "@", "bold": True})
+        for place, hint in enumerate(hints):
+            cells = [row[place].encode("utf-8", "backslashreplace").decode() for row in rows]
+            sheet.set_column(place, place, min(MOST_WIDTH, max(map(len, cells)) + 2), text)
+            sheet.write_string(0, place, cells[0], title)
+            sheet.write_comment(0, place, hint, {"x_scale": 2.5, "author": ""})
+            for line, cell in enumerate(cells[1:], 1):
+                sheet.write_string(line, place, cell, text)
+        sheet.freeze_panes(1, 0)
+    return out.getvalue()
 
 
 def known_templates(team: Team) -> list[Template]:
@@ -81,6 +110,17 @@ def known_templates(team: Team) -> list[Template]:
     chosen = dict(list(newest.values())[:MOST_KNOWN])
     results = StageRun.objects.filter(pk__in=chosen).order_by("-id").values_list("pk", "result")
     return [Template(key=pk, name=chosen[pk], slots=tuple(result.get("slots", ()))) for pk, result in results]
+
+
+def known_template(team: Team, name: str) -> Template:
+    """The newest of the team's templates that is called so. Raises Invalid (field ``template``)."""
+    known = known_templates(team)
+    for template in known:
+        if template.name == name:
+            return template
+    names = ", ".join(shown(one) for one in list(dict.fromkeys(template.name for template in known))[:8])
+    there = f"There are: {names}." if names else "None was used yet: open a job with one."
+    raise Invalid(f"The team knows no template {shown(name)}. {there}", field="template")
 
 
 def read_template(name: str, file: Readable) -> Template:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -59,6 +59,15 @@ def whole_of(sent: SentFile) -> Asset:
     return sent.asset
 
 
+def refuse_clash(known: Mapping[str, str], files: Sequence[SentFile]) -> None:
+    """Raises Invalid when two different contents have one name; ``known`` are others' SHA-256 by name."""
+    digests = dict(known)
+    for sent in files:
+        digest = whole_of(sent).sha256
+        if not is_opened(sent) and digests.setdefault(sent.name, digest) != digest:
+            raise Invalid(f"Two different files are called {shown(sent.name)}.", field="files")
+
+
 def assets_of(files: Sequence[SentFile]) -> dict[str, Asset]:
     """Those that are taken as they are, by name: a record of each for the upload, over the same stored content.
 
@@ -66,13 +75,7 @@ def assets_of(files: Sequence[SentFile]) -> dict[str, Asset]:
     """
     assets: dict[str, Asset] = {}
     for sent in files:
-        whole = whole_of(sent)
-        if is_opened(sent):
-            continue
-        known = assets.get(sent.name)
-        if known is not None and known.sha256 != whole.sha256:
-            raise Invalid(f"Two different files are called {shown(sent.name)}.", field="files")
-        if known is None:
+        if not is_opened(sent) and sent.name not in assets:
             assets[sent.name] = copy_asset(sent)
     mark_used(files)
     return assets
@@ -90,8 +93,6 @@ def add(user: User, upload: Upload, files: Sequence[SentFile]) -> None:
         known = {file.name: file.asset.sha256 for file in upload.files.select_related("asset")}
         if len(known) + len(files) > MOST_FILES:
             raise Invalid(f"More than {MOST_FILES:,} files were sent.", field="files")
-        for sent in files:
-            if known.get(sent.name, whole_of(sent).sha256) != whole_of(sent).sha256:
-                raise Invalid(f"Two different files are called {shown(sent.name)}.", field="files")
+        refuse_clash(known, files)
         new = assets_of([sent for sent in files if sent.name not in known])
         UploadedFile.objects.bulk_create([UploadedFile(upload=upload, name=n, asset=a) for n, a in new.items()])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
+from batches.google import snapshot
 from batches.intake import csv_source, json_source, mapping, workbook_source
 from batches.intake.csv_source import ERROR_COLUMN
 from batches.intake.grid import (
@@ -25,6 +27,9 @@ from jobs.errors import Invalid
 
 HEADER_WITHIN = 20
 """The header is looked for in so many rows; lines above it are titles."""
+MOST_ROW = 999_999_999
+WIDE_WITHIN = 1000
+"""Where none of those has room for our required columns, in so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,14 @@ class Layout:
         """What the columns are called by us: our names by the mapping, else the tidied titles."""
         ours = {title: name for name, title in mapped.items()}
         return tuple(ours.get(title, _not_ours(title)) for title in self.titles)
+
+    def others(self, names: Sequence[str]) -> list[tuple[int, str]]:
+        """Place among the values and title of the columns that are none of ours, by what ``names`` calls them."""
+        return [
+            (place, unicodedata.normalize("NFC", title or name))
+            for place, (title, name) in enumerate(zip(self.header, names, strict=True))
+            if name not in BY_NAME
+        ]
 
     def where(self, line: int, place: int | None = None) -> str:
         """How people find a row, or the cell at a place among the values: ``Jobs!C7`` in a workbook.
@@ -103,15 +116,21 @@ class Sheet:
             )
 
 
-def opened(path: Path, name: str, *, sheet_name: str = "") -> Sheet:
+def opened(
+    path: Path, name: str, *, sheet_name: str = "", header_row: int = 0, headers: Mapping[str, int] | None = None
+) -> Sheet:
     """The sheet in a file, by the ending of its name. ``sheet_name`` chooses one of a workbook's sheets.
 
-    Without it the first is taken whose header names our required columns, or else most of ours. Raises Invalid (field
-    ``sheet``) for what cannot be read, or has no header and no row.
+    Without it the first is taken whose header names our required columns, or else most of ours. ``header_row`` is the
+    number of the header's row, from 1, where somebody says it; ``headers`` are those that are known, by fingerprint,
+    with the row in which they stood. Raises Invalid (field ``sheet``, ``sheet_name`` or ``header_row``) for what cannot
+    be read, or has no header and no row.
     """
     suffix = suffix_of(name)
     if suffix in WORKBOOK_SUFFIXES:
         grid = _workbook(path, name, sheet_name)
+    elif suffix == snapshot.SUFFIX:
+        grid = snapshot.opened(path)
     elif sheet_name:
         raise Invalid(f"{shown(name)} has no sheets to choose {shown(sheet_name)} from.", field="sheet_name")
     elif suffix in JSON_SUFFIXES:
@@ -120,7 +139,7 @@ def opened(path: Path, name: str, *, sheet_name: str = "") -> Sheet:
         grid = csv_source.opened(path, name)
     else:
         raise unreadable(name)
-    return _sheet(grid)
+    return _sheet(grid, header_row, headers or {})
 
 
 def _workbook(path: Path, name: str, sheet_name: str) -> Grid:
@@ -136,11 +155,16 @@ def _workbook(path: Path, name: str, sheet_name: str) -> Grid:
     return workbook_source.opened(path, name, sheet_name, tuple(tops))
 
 
-def _sheet(grid: Grid) -> Sheet:
+def _sheet(grid: Grid, header_row: int, headers: Mapping[str, int]) -> Sheet:
     top = [record for record in islice(grid.records(), HEADER_WITHIN) if any(record.cells)]
     if not top:
         raise Invalid("The sheet is empty: it needs a header line and at least one row.", field="sheet")
-    header = top[0] if grid.keyed else _header_among(top)
+    if header_row:
+        header = _header_in(grid, header_row)
+    elif grid.keyed:
+        header = top[0]
+    else:
+        header = _known_header(grid, headers) or _header_among(top, grid)
     above = [record for record in top if record.line < header.line]
     layout = _layout(header, grid, tuple(next(cell for cell in record.cells if cell)[:80] for record in above))
     sheet = Sheet(layout=layout, grid=grid)
@@ -149,13 +173,50 @@ def _sheet(grid: Grid) -> Sheet:
     return _without_empty_columns(sheet)
 
 
-def _header_among(top: Sequence[Record]) -> Record:
+def _header_in(grid: Grid, row: int) -> Record:
+    """The row that somebody says is the header. Raises Invalid (field ``header_row``) when there is nothing in it."""
+    if grid.keyed:
+        raise Invalid("A JSON has no header row: its columns are the names in its objects.", field="header_row")
+    last = 0
+    for record in grid.records():
+        if record.line == row and any(record.cells):
+            return record
+        if record.line > row:
+            break
+        last = record.line
+    else:
+        if row > last:
+            raise Invalid(
+                f"There is no row {row} to be the header: the sheet ends with row {last}.", field="header_row"
+            )
+    raise Invalid(f"Row {row} cannot be the header: it is empty.", field="header_row")
+
+
+def _known_header(grid: Grid, headers: Mapping[str, int]) -> Record | None:
+    """The first row that somebody took as a header before, as far down as such rows stood."""
+    if not headers:
+        return None
+    last = max(HEADER_WITHIN, *headers.values())
+    for record in takewhile(lambda record: record.line <= last, grid.records()):
+        titles = [tidy_name(cell) for cell in record.cells]
+        named = [title for title in titles if title and title != ERROR_COLUMN]
+        # Nameless columns count where something stands in them: below this row, perhaps.
+        full = [title or f"column_{place}" for place, title in enumerate(titles, 1) if title != ERROR_COLUMN]
+        if mapping.fingerprint(named) in headers or mapping.fingerprint(full) in headers:
+            return record
+    return None
+
+
+def _is_wide(record: Record) -> bool:
+    return sum(bool(cell) for cell in record.cells) >= len(REQUIRED)
+
+
+def _header_among(top: Sequence[Record], grid: Grid) -> Record:
     """The first row that names most of our columns. Where none is named, the first that has room for the required."""
     best = max(top, key=lambda record: mapping.fitness(record.cells))
     if mapping.fitness(best.cells) >= 2:
         return best
-    wide = [record for record in top if sum(bool(cell) for cell in record.cells) >= len(REQUIRED)]
-    return wide[0] if wide else top[0]
+    return next((record for record in islice(grid.records(), WIDE_WITHIN) if _is_wide(record)), top[0])
 
 
 def _layout(header: Record, grid: Grid, above: tuple[str, ...]) -> Layout:

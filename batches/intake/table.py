@@ -111,6 +111,11 @@ def _words(text: str) -> str | None:
     return "holds a control character." if "Cc" in kinds else None
 
 
+def priority_of(text: str) -> int:
+    """The priority that a good cell names; an empty one is normal."""
+    return PRIORITY_WORDS[text.lower()] if text else PRIORITIES["normal"]
+
+
 def tidy_name(cell: str) -> str:
     """A column's name as we write it: ``" Job ID "`` is ``job_id``."""
     return re.sub(r"[\s\-_]+", "_", cell.strip(BLANK).replace("\u00a0", " ").lower()).strip("_")
@@ -203,6 +208,11 @@ def _too_long(text: str, most: int) -> str | None:
     return f"has {len(text)} characters; at most {most} are allowed." if len(text) > most else None
 
 
+def file_name_key(name: str) -> str:
+    """The same for names that are one file where upper and lower case are alike."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
 class Repeats:
     """Finds values of a column that stand in an earlier row already, upper and lower case alike for file names."""
 
@@ -212,9 +222,7 @@ class Repeats:
 
     def fault(self, line: int, text: str) -> Fault | None:
         """What is wrong with a text, by the rows that were asked about before."""
-        key = text
-        if self.column == "output_name":
-            key = text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+        key = file_name_key(text) if self.column == "output_name" else text
         first = self._first.setdefault(key, line)
         if first == line:
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import IO, Protocol
 from django.conf import settings
 
 from batches.intake import archive
-from batches.intake.grid import JSON_SUFFIXES, KINDS, TEXT_SUFFIXES, WORKBOOK_SUFFIXES, suffix_of
+from batches.intake.grid import JSON_SUFFIXES, KINDS, SHEET_SUFFIXES, TEXT_SUFFIXES, WORKBOOK_SUFFIXES, suffix_of
 from batches.intake.table import BLANK, shown, unprintable
 from jobs.errors import Invalid
 from jobs.storage import CHUNK_BYTES
@@ -23,6 +25,8 @@ TABLES = (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES)
 MOST_FILES = archive.MOST_ENTRIES
 MOST_NAME_CHARACTERS = 250
 MOST_PART_BYTES = 200
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that make a name read as another one: ``a<RLO>dsp.exe`` looks like ``aexe.psd``."""
 
 
 class Readable(Protocol):
@@ -104,15 +108,21 @@ class _Intake:
                 inner = archive.name_of(entry)
                 check_name(inner)
                 with zipped.open(entry) as unpacked:
-                    self._add(inner, self._spool(inner, unpacked))
+                    spooled = self._spool(inner, unpacked)
+                if spooled.stat().st_size != entry.file_size:
+                    raise zipfile.BadZipFile(f"{inner} has another size than its directory says")
+                self._add(inner, spooled)
         path.unlink()
 
     def _spool(self, name: str, stream: Readable) -> Path:
         suffix = PurePosixPath(name).suffix.lower()
         self._spooled += 1
         path = self._directory / f"{self._spooled}{suffix if suffix.isascii() and suffix[1:].isalnum() else ''}"
+        left_of_sheet = settings.MAX_SHEET_BYTES if suffix in SHEET_SUFFIXES else None
         with path.open("wb") as file:
             while chunk := stream.read(CHUNK_BYTES):
+                if left_of_sheet is not None and (left_of_sheet := left_of_sheet - len(chunk)) < 0:
+                    raise too_large_a_sheet(name)
                 self._left_bytes -= len(chunk)
                 if self._left_bytes < 0:
                     most = settings.MAX_UPLOAD_BYTES / 2**20
@@ -131,11 +141,18 @@ class _Intake:
         self.files.append(Received(name=name, path=path, sha256=digest))
 
 
+def too_large_a_sheet(name: str) -> Invalid:
+    most = settings.MAX_SHEET_BYTES / 2**20
+    return Invalid(
+        f"{shown(name)} has more than {most:,.1f} MB, the most that a sheet may have. Split it.", field="sheet"
+    )
+
+
 def check_name(name: str) -> None:
     """Refuses names that cannot be, or should not be, the name of a file below a directory."""
     plain = shown(name.encode("ascii", "replace").decode())
     path = PurePosixPath(name)
-    if not name.strip(BLANK + "./") or unprintable(name):
+    if not name.strip(BLANK + "./") or unprintable(name) or TURNING.search(name):
         raise Invalid(f"A file has a name that cannot be used: {plain}.", field="files")
     if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
         raise Invalid(f"The file name {plain} leads out of the upload.", field="files")

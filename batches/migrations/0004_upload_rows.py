@@ -11,10 +11,11 @@ def rows_from_verdicts(apps, schema_editor):
     Upload, UploadRow = apps.get_model("batches", "Upload"), apps.get_model("batches", "UploadRow")
     for upload in Upload.objects.iterator(chunk_size=20):
         old = upload.verdicts or {"header": [], "names": [], "rows": [], "good": 0, "bad": 0}
-        upload.state = "committed" if upload.committed_at else "preview"
+        upload.state = "committed" if upload.committed_at else "preview" if upload.verdicts else "refused"
+        upload.problem = "" if upload.verdicts else "The sheet was never judged. Send the sheet again."
         upload.layout = {
             "header": old["header"], "titles": old["names"], "places": list(range(len(old["names"]))),
-            "width": len(old["names"]), "header_line": 1, "form": f"{old.get('encoding')}, {old.get('delimiter')}",
+            "width": len(old["names"]), "header_line": 1, "form": ", ".join(old[key] for key in ("encoding", "delimiter") if key in old),
         }
         upload.mapping = {name: {"title": name, "how": "same"} for name in old["names"] if name in OURS}
         upload.good, upload.bad = old["good"], old["bad"]

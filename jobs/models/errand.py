@@ -63,3 +63,12 @@ class Errand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject} ({self.state})"
+
+    @property
+    def label(self) -> str:
+        """Its kind, for people."""
+        return self.kind.replace("_", " ").capitalize()
+
+    @property
+    def percent(self) -> float:
+        return min(100.0, 100 * self.done / self.total) if self.total else 0.0

@@ -75,7 +75,10 @@ def test_two_submissions_of_one_design_are_two_batches(api, people):
     client = api(people.olga)
     for _ in range(2):
         assert client.post(JOBS, parts(), format="multipart").status_code == 201
-    assert Batch.objects.count() == 2
+    first, second = Batch.objects.order_by("pk")
+    assert [batch.jobs.count() for batch in (first, second)] == [1, 1]
+    day = f"{first.day:%Y-%m-%d}"
+    assert [batch.directory_name for batch in (first, second)] == [f"PL_DXB_{day}_batch-1", f"PL_DXB_{day}_batch-2"]
     assert len(set(Job.objects.values_list("job_id", flat=True))) == 2
 
 
@@ -87,6 +90,17 @@ def test_many_designs_with_one_project_are_one_batch(api, people):
     assert Batch.objects.count() == 1
     assert [job.psd_path for job in Job.objects.order_by("row_line")] == ["d-0.psd", "d-1.psd", "d-2.psd"]
     assert set(Job.objects.values_list("project_path", flat=True)) == {"card.aepx"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["multipart", "json"])
+def test_a_hundred_files_are_taken(api, people, form):
+    sent = named if form == "multipart" else inline
+    designs = [sent(f"d-{number}.psd", psd_bytes()) for number in range(100)]
+    body = {"team": "blue", "files": designs, "project": sent("card.aepx", aepx_bytes()), "start": False}
+    answer = api(people.olga).post(MANY, body, format=form)
+    assert answer.status_code == 201, answer.content
+    assert len(answer.json()["jobs"]) == Job.objects.filter(batch=answer.json()["batch"]["id"]).count() == 100
 
 
 def test_many_jobs_as_json_say_what_they_need(api, people):

@@ -7,17 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
+from django.urls import reverse
 from django.utils import timezone
 
 from batches.intake import committing, judging, opening
+from batches.intake.sheet import Sheet
+from batches.intake.table import Row
 from batches.models import Batch, Upload, UploadRow
-from jobs import errands, sweeping, tasks
+from jobs import errands, pauses, sweeping, tasks
 from jobs.errors import Conflict, Invalid
 from jobs.models import Errand, Event, Job
 from jobs.states import State
@@ -108,6 +112,30 @@ def test_a_large_sheet_is_opened_by_a_worker_and_hidden_until_then(people, blue)
     assert (event.actor, event.data) == (people.olga, {"jobs": ROWS, "left_out": 0, "sheet": "spring.csv"})
 
 
+def test_no_more_than_a_few_chunks_of_a_sheet_are_held(people, blue, monkeypatch):
+    """The rows of the file while they are judged, and the judged ones while they become jobs."""
+    alive: Counter[type] = Counter()
+    most: Counter[type] = Counter()
+
+    def watch(row):
+        alive[type(row)] += 1
+        most[type(row)] = max(most[type(row)], alive[type(row)])
+        weakref.finalize(row, alive.subtract, {type(row): 1})
+        return row
+
+    real_rows, real_row = Sheet.rows, UploadRow.from_db.__func__
+    upload = preview(people.olga, blue, *good_rows(100))
+    monkeypatch.setattr(Sheet, "rows", lambda self: map(watch, real_rows(self)))
+    monkeypatch.setattr(UploadRow, "from_db", classmethod(lambda *values: watch(real_row(*values))))
+    tasks.work()
+    upload.refresh_from_db()
+    batch = opening.commit_all(people.olga, upload)
+    tasks.work()
+    assert batch.jobs.count() == 100
+    assert 0 < most[Row] <= 3 * judging.CHUNK
+    assert 0 < most[UploadRow] <= 3 * committing.CHUNK
+
+
 @pytest.mark.parametrize("calls", range(1, 9))
 def test_a_worker_killed_while_it_judges_loses_nothing_and_doubles_nothing(people, blue, monkeypatch, calls):
     upload = preview(people.olga, blue)
@@ -137,6 +165,62 @@ def test_a_worker_killed_while_it_opens_goes_on_where_it_was(people, blue, monke
     tasks.work()
     assert Counter(batch.jobs.values_list("job_id", flat=True)) == Counter(f"J-{n}" for n in range(1, ROWS + 1))
     assert Event.objects.filter(verb="open_batch").count() == 1
+
+
+@pytest.fixture
+def half_open(people, blue, monkeypatch):
+    """An upload whose batch has some of its jobs: the worker that makes them was killed."""
+    upload = preview(people.olga, blue)
+    tasks.work()
+    upload.refresh_from_db()
+    opening.commit_all(people.olga, upload)
+    with monkeypatch.context() as patched:
+        dies_after(patched, 5)
+        with pytest.raises(Killed):
+            tasks.work()
+    upload.refresh_from_db()
+    assert 0 < upload.batch.jobs.count() < ROWS
+    return upload
+
+
+@pytest.mark.parametrize("name", ["olga", "vera", "root"])
+def test_jobs_of_a_batch_on_its_way_are_seen_as_little_as_the_batch(client, people, half_open, name):
+    client.force_login(getattr(people, name))
+    batch = half_open.batch
+    job = batch.jobs.first()
+    assert client.get("/api/jobs/?count=true").json()["count"] == 0
+    assert client.get("/api/batches/?count=true").json()["count"] == 0
+    for address in (f"/api/jobs/{job.pk}/", f"/api/jobs/{job.pk}/progress/", f"/api/batches/{batch.pk}/"):
+        assert client.get(address).status_code == 404, address
+    for page in (reverse("admin:job", args=[job.pk]), reverse("admin:batch", args=[batch.pk])):
+        assert client.get(page).status_code == 404, page
+    assert job.job_id not in client.get(reverse("admin:index")).content.decode()
+
+
+ON_THEIR_WAY = "/admin/batches/opening/"
+
+
+def test_the_upload_shows_how_far_it_is_and_the_list_leads_there(client, people, half_open):
+    client.force_login(people.vera)
+    assert f'hx-get="{ON_THEIR_WAY}"' in client.get(reverse("admin:batches")).content.decode()
+    part = client.get(ON_THEIR_WAY).content.decode()
+    assert f"A batch of {ROWS} jobs is being opened from spring.csv: 8 are there" in part
+    assert reverse("admin:upload_preview", args=[half_open.pk]) in part
+    told = client.get(f"/api/uploads/{half_open.pk}/").json()
+    assert (told["state"], told["batch"]) == ("opening", None)
+    assert (told["progress"]["done"], told["progress"]["total"]) == (8, ROWS)
+    client.force_login(people.oscar)
+    assert "is being opened" not in client.get(ON_THEIR_WAY).content.decode()
+
+
+def test_all_of_it_is_seen_when_the_last_job_is_there(client, people, half_open):
+    lapse()
+    tasks.work()
+    client.force_login(people.vera)
+    assert client.get("/api/jobs/?count=true").json()["count"] == ROWS
+    shown = client.get(ON_THEIR_WAY, {"shown": "1"})
+    assert (shown.content.strip(), shown["HX-Refresh"]) == (b"", "true")
+    assert "HX-Refresh" not in client.get(ON_THEIR_WAY)
 
 
 def test_a_late_worker_writes_nothing(people, blue):
@@ -333,3 +417,84 @@ def test_kill_9_in_the_middle_of_a_transaction(people, blue, work, tmp_path):
 
 def _postgres_url(database):
     return f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+
+
+def test_whoever_waits_for_a_paused_queue_is_told(client, people, blue):
+    upload = preview(people.olga, blue)
+    pauses.pause(people.root, pauses.of_queue("light"), reason="new <disks>")
+    tasks.work()
+    client.force_login(people.olga)
+    page = client.get(reverse("admin:upload_preview", args=[upload.pk])).content.decode()
+    assert "The queue light is paused by root (new &lt;disks&gt;)" in page
+    assert 'class="progress' not in page.split('id="intake-progress"')[1]
+    told = client.get(f"/api/uploads/{upload.pk}/").json()["progress"]
+    assert told["step"].startswith("The queue light is paused by root")
+    pauses.resume(people.root, pauses.of_queue("light"))
+    tasks.work()
+    upload.refresh_from_db()
+    assert (upload.state, upload.good) == (Upload.PREVIEW, ROWS)
+
+
+# Tried again from among the dead letters ------------------------------------------------------------------------------
+def dead_of(upload):
+    return Errand.objects.filter(subject=upload.pk, state="failed").last()
+
+
+def test_judging_that_was_given_up_is_tried_again_until_somebody_checked_the_sheet(people, blue):
+    upload = preview(people.olga, blue)
+    for _ in range(5):
+        errands.claim("dying")
+        lapse()
+    errands.send_again(people.olga, dead_of(upload))
+    upload.refresh_from_db()
+    assert (upload.state, upload.problem) == ("judging", "")
+    tasks.work()
+    upload.refresh_from_db()
+    assert (upload.state, upload.good) == ("preview", ROWS)
+    Errand.objects.exclude(state="failed").delete()
+    with pytest.raises(Conflict, match="checked again since"):
+        errands.send_again(people.olga, dead_of(upload))
+
+
+def given_up_batch(people, blue, monkeypatch, *, name=""):
+    """An upload whose batch was withdrawn."""
+    upload = preview(people.olga, blue)
+    tasks.work()
+    upload.refresh_from_db()
+    opening.commit_all(people.olga, upload, name=name)
+    with monkeypatch.context() as patched:
+        patched.setattr(committing.Maker, "make", lambda *args: 1 / 0)
+        for _ in range(2):
+            Errand.objects.update(available_at=timezone.now() - timedelta(seconds=1))
+            tasks.work()
+    return upload
+
+
+@pytest.mark.parametrize("name", ["Spring of Kestrel", ""])
+def test_opening_that_was_given_up_is_tried_again_under_the_same_name(people, blue, monkeypatch, name):
+    upload = given_up_batch(people, blue, monkeypatch, name=name)
+    errands.send_again(people.olga, dead_of(upload))
+    tasks.work()
+    batch = Batch.objects.visible_to(people.olga).get()
+    assert (batch.name, batch.jobs.count()) == (name or batch.directory_name, ROWS)
+
+
+def test_opening_is_not_tried_again_when_the_batch_was_opened_by_hand_or_is_partly_there(people, blue, monkeypatch):
+    upload = given_up_batch(people, blue, monkeypatch)
+    Upload.objects.filter(pk=upload.pk).update(state="committed")
+    with pytest.raises(Conflict, match="not withdrawn"):
+        errands.send_again(people.olga, dead_of(upload))
+    Upload.objects.filter(pk=upload.pk).update(state="preview", good=0)
+    with pytest.raises(Conflict, match="nothing to commit"):
+        errands.send_again(people.olga, dead_of(upload))
+    assert not Batch.objects.visible_to(people.olga).exists()
+
+
+def test_what_failed_for_a_discarded_sheet_is_no_dead_letter(people, blue):
+    upload = preview(people.olga, blue)
+    for _ in range(5):
+        errands.claim("dying")
+        lapse()
+    upload.refresh_from_db()
+    opening.discard(people.olga, upload)
+    assert not Errand.objects.exists()

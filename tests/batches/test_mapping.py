@@ -108,6 +108,37 @@ def test_an_unknown_header_waits_for_a_person_who_is_remembered(people, blue):
     assert ColumnMapping.objects.get().mapping["notes"] == "five"
 
 
+def test_a_header_row_that_was_chosen_is_remembered_with_its_mapping(people, blue):
+    above = [f"a,b,c,{number}" for number in range(24)]
+    lines = [*above, KNOWN, ROW]
+    upload = preview(people.olga, blue, *lines, header="see,the,rows,below")
+    assert upload.layout["header_line"] == 1
+    with pytest.raises(Invalid, match="There is no row 99") as caught:
+        opening.check_again(people.olga, upload, header_row=99)
+    assert caught.value.field == "header_row"
+    upload.refresh_from_db()
+    opening.check_again(people.olga, upload, header_row=26)
+    assert (upload.state, upload.good, upload.layout["header_line"]) == ("preview", 1, 26)
+    assert ColumnMapping.objects.get().header_row == 26
+    opening.check_again(people.olga, upload)
+    assert (upload.good, upload.layout["header_line"]) == (1, 26)
+    again = preview(people.olga, blue, *lines[1:], header="other,words,above,it")
+    assert (again.good, again.layout["header_line"]) == (1, 25)
+    assert {choice["how"] for choice in again.mapping.values()} == {"remembered"}
+
+
+def test_a_header_row_of_unknown_titles_is_remembered_with_what_is_chosen_for_them(people, blue):
+    lines = [UNKNOWN, "J-1,a.psd,a.aepx,o.aep,red"]
+    upload = preview(people.olga, blue, *lines, header="see,the,rows,below")
+    opening.check_again(people.olga, upload, header_row=2)
+    assert (upload.state, ColumnMapping.objects.count()) == ("mapping", 0)
+    given = dict(zip(("job_id", "psd_path", "aepx_path", "output_name"), UNKNOWN.split(","), strict=False))
+    opening.check_again(people.olga, upload, given=given)
+    assert upload.good == 1
+    again = preview(people.olga, blue, *lines, header="see,the,rows,below")
+    assert (again.good, again.layout["header_line"]) == (1, 2)
+
+
 def test_a_mapping_may_come_along_and_is_another_teams_business_never(people, blue, red):
     given = dict(zip(("job_id", "psd_path", "aepx_path", "output_name"), UNKNOWN.split(","), strict=False))
     sheet = sheet_of(ROW[: ROW.rindex(",")], header=UNKNOWN)
@@ -126,6 +157,16 @@ def test_taking_a_required_column_away_leaves_nothing_judged(people, blue):
     )
     assert (upload.state, upload.good, upload.rows.count()) == ("mapping", 0, 0)
     assert upload.problem == "Say which column is output_name."
+
+
+def test_a_mapping_that_lacks_something_is_no_rule_for_the_team(people, blue):
+    sheet = {"sheet_name": "s.csv", "sheet_file": io.BytesIO(sheet_of(*good_rows(1))), "files": both()}
+    assert opening.preview_upload(people.olga, blue, **sheet, given={}).state == "mapping"
+    upload = preview(people.olga, blue, *good_rows(2))
+    assert (upload.state, upload.good) == ("preview", 2)
+    opening.check_again(people.olga, upload, given={"job_id": "job_id"})
+    assert (upload.state, ColumnMapping.objects.count()) == ("mapping", 0)
+    assert preview(people.olga, blue, *good_rows(3)).good == 3
 
 
 def test_a_header_that_is_too_narrow_is_refused_at_once(people, blue):

@@ -62,6 +62,24 @@ def test_what_rolls_back_leaves_no_gap(people, blue):
     assert open_batch(people.olga, blue).number == 1
 
 
+def test_a_number_that_was_left_is_not_given_again(people, blue, at_night):
+    batch = open_batch(people.olga, blue, prefix="OLD")
+    had = [batch.directory_name]
+    for prefix in ("NEW", "OLD", "NEW"):
+        batch = amend(people.olga, batch, prefix=prefix)
+        had.append(batch.directory_name)
+    had.append(open_batch(people.olga, blue, prefix="OLD").directory_name)
+    given = [("OLD", 1), ("NEW", 1), ("OLD", 2), ("NEW", 2), ("OLD", 3)]
+    assert had == [f"{prefix}_2025-11-04_batch-{number}" for prefix, number in given]
+
+
+def test_a_prefix_that_rolls_back_leaves_no_gap(people, blue, batch):
+    with transaction.atomic():
+        amend(people.olga, batch, prefix="NEW")
+        transaction.set_rollback(True)
+    assert amend(people.olga, batch, prefix="NEW").number == 1
+
+
 def test_a_deleted_batch_keeps_its_number(people, blue):
     first = open_batch(people.olga, blue)
     Batch.objects.filter(pk=first.pk).update(deleted_at=AT)
@@ -76,7 +94,8 @@ def test_another_reason_not_to_save_is_not_taken_for_a_race(people, blue):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_doors_that_open_batches_at_once_number_them_without_gaps():
+def test_doors_that_number_batches_at_once_leave_no_gap_and_give_no_number_twice():
+    """Each opens batches, moves them to another prefix, and rolls some openings and moves back."""
     team = Team.objects.create(name="Racers", slug="racers")
     user = make_person("runner", team, "operator")
     start, failures = threading.Barrier(6), []
@@ -85,7 +104,14 @@ def test_doors_that_open_batches_at_once_number_them_without_gaps():
         try:
             start.wait(timeout=30)
             for _ in range(4):
-                open_batch(user, team, designs=["PL-DXB1.psd"])
+                with transaction.atomic():
+                    open_batch(user, team, designs=["PL-DXB1.psd"])
+                    transaction.set_rollback(True)
+                batch = open_batch(user, team, designs=["PL-DXB1.psd"])
+                with transaction.atomic():
+                    amend(user, batch, prefix="NEW")
+                    transaction.set_rollback(True)
+                amend(user, batch, prefix="NEW")
         except Exception as error:
             failures.append(error)
         finally:
@@ -97,8 +123,10 @@ def test_doors_that_open_batches_at_once_number_them_without_gaps():
     for thread in threads:
         thread.join(timeout=60)
     assert failures == []
-    numbers = Batch.objects.filter(team=team, prefix="PL_DXB").values_list("number", flat=True)
-    assert sorted(numbers) == list(range(1, 25))
+    moves = [event.data["directory_name"] for event in Event.objects.filter(verb="amend_batch")]
+    for names in zip(*moves, strict=True):
+        assert sorted(int(name.rpartition("-")[2]) for name in names) == list(range(1, 25))
+    assert {name.partition("_2")[0] for names in moves for name in names} == {"PL_DXB", "NEW"}
 
 
 def test_a_name_of_its_own_and_back(people, blue, batch):

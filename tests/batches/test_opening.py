@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from batches.intake import checks, committing, opening
+from batches.intake import bad_rows, checks, committing, opening
 from batches.models import Batch, Upload
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import Asset, Event, Job
@@ -202,7 +202,7 @@ def test_a_batch_without_a_name_is_called_by_its_directory(people, blue):
 
 def test_a_sheet_over_the_limit_is_refused_and_nothing_is_kept(people, blue, settings):
     settings.MAX_SHEET_BYTES = 50
-    with pytest.raises(Invalid, match="MB are allowed"):
+    with pytest.raises(Invalid, match=r"has more than 0.0 MB, the most that a sheet may have"):
         preview(people.olga, blue, *good_rows(5))
     assert not Upload.objects.exists()
     assert not Asset.objects.exists()
@@ -216,7 +216,7 @@ def test_the_bad_rows_come_back_as_a_sheet_with_their_errors(people, blue):
         "?,a.psd,a.aepx,x.aep,=HYPERLINK(1)",
         header="job_id,psd_path,aepx_path,output_name,My notes",
     )
-    header, row = csv.reader(io.StringIO(b"".join(opening.bad_rows_csv(upload)).decode("utf-8-sig"), newline=""))
+    header, row = csv.reader(io.StringIO(b"".join(bad_rows.bad_rows_csv(upload)).decode("utf-8-sig"), newline=""))
     assert header == ["job_id", "psd_path", "aepx_path", "output_name", "My notes", "error"]
     assert row[4] == "'=HYPERLINK(1)"
     assert row[5].startswith("Line 3: job_id “?” may only hold")

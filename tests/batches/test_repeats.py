@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from datetime import timedelta
 
@@ -12,14 +13,18 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from batches.google import taking
 from batches.intake import opening
 from batches.intake.repeats import Repeated, repeat_of
 from batches.models import Batch, Upload
+from jobs import clock, tasks
 from jobs.errors import Conflict
 from jobs.models import Job
 from jobs.states import Role, State
-from tests.batches.sheets import both, good_rows, put_in_root, sent, sheet_of
+from tests.batches.google.fake import ID, Tab, google
+from tests.batches.sheets import HEADER, both, good_rows, put_in_root, sent, sheet_of
 from tests.batches.test_opening import preview
+from tests.batches.workbooks import xlsx
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +58,36 @@ def test_the_name_of_the_sheet_does_not_matter(people, blue, first):
     assert repeat_of(people.olga, preview(people.olga, blue, *good_rows(2), name="other.csv")) == first
 
 
+@pytest.mark.parametrize("at_once", [500, 1])
+def test_what_says_the_same_in_another_file_is_a_repeat(people, blue, first, settings, at_once):
+    """A workbook that was saved again, its export as CSV: other bytes, with the title of a person above, too."""
+    settings.SHEET_ROWS_AT_ONCE = at_once
+
+    def again(name, data):
+        upload = opening.preview_upload(people.olga, blue, sheet_name=name, sheet_file=io.BytesIO(data), files=both())
+        if at_once == 1:
+            assert repeat_of(people.olga, upload) is None, "nobody knows before it is judged"
+            tasks.work()
+            upload.refresh_from_db()
+        return repeat_of(people.olga, upload)
+
+    lines = [line.split(",") for line in (HEADER, *good_rows(2))]
+    assert again("s.xlsx", xlsx({"Jobs": [["Spring"], *lines]})) == first
+    assert again("s.tsv", "\n".join("\t".join(line) for line in lines).encode()) == first
+    lines[2][3] = "another.aep"
+    assert again("s.xlsx", xlsx({"Jobs": lines})) is None
+    assert again("s.xlsx", xlsx({"Jobs": [[*lines[0], "notes"], *([*line, "x"] for line in lines[1:])]})) is None
+
+
+def test_a_google_sheet_is_a_repeat_under_another_range(people, blue, settings):
+    with google(settings, key=True) as fake:
+        fake.tabs = [Tab("Jobs", 0, [line.split(",") for line in (HEADER, *good_rows(2))])]
+        batch = opening.commit_all(people.olga, taking.preview(people.olga, blue, url=ID, files=both()))
+        assert repeat_of(people.olga, taking.preview(people.olga, blue, url=ID, range_="A1:D", files=both())) == batch
+        fake.tabs[0].rows[1][3] = "another.aep"
+        assert repeat_of(people.olga, taking.preview(people.olga, blue, url=ID, files=both())) is None
+
+
 def test_another_sheet_or_other_files_are_no_repeat(people, blue, first):
     for lines, files in ((good_rows(3), both()), (good_rows(2), []), (good_rows(2), [*both(), *sent(logo_png=b"P")])):
         assert repeat_of(people.olga, preview(people.olga, blue, *lines, files=files)) is None
@@ -71,7 +106,7 @@ def test_only_within_the_window(people, first, second, settings):
         opening.commit_all(people.olga, second)
     Batch.objects.update(created_at=timezone.now() - timedelta(hours=24, minutes=1))
     assert repeat_of(people.olga, second) is None
-    Batch.objects.update(created_at=timezone.now())
+    Batch.objects.update(created_at=clock.now())
     settings.BATCH_REPEAT_HOURS = 0
     assert repeat_of(people.olga, second) is None
 

@@ -9,6 +9,7 @@ import pytest
 
 from batches.intake import sheet
 from batches.intake.grid import cell_name
+from batches.intake.mapping import fingerprint
 from jobs.errors import Invalid
 from tests.batches.workbooks import TITLES, ods, rows_of, with_part, xlsx
 
@@ -88,6 +89,38 @@ def test_title_lines_above_the_header_are_skipped_and_rows_keep_their_numbers(op
     assert [row.line for row in found.rows()] == [5, 7]
     assert found.layout.where(7, 1) == "Jobs!C7"
     assert [row.values for row in found.rows()] == GOOD
+
+
+@pytest.mark.parametrize("name", ["s.xlsx", "s.csv"])
+def test_the_header_may_stand_far_down_and_be_chosen(opened, name):
+    titles = [[f"Line {number}"] for number in range(1, 30)]
+    wide = [["some", "other", "four", "cells"], [], TITLES, *GOOD]
+
+    def sheet(rows):
+        if name == "s.csv":
+            return "".join(",".join(row) + "\n" for row in rows)
+        return xlsx({"Jobs": rows})
+
+    found = opened(name, sheet([*titles, TITLES, *GOOD]))
+    assert (found.layout.header_line, len(found.layout.above)) == (30, 20)
+    assert [row.values for row in found.rows()] == GOOD
+    data = sheet([*wide[:2], *titles, *wide[2:]])
+    assert opened(name, data).layout.header_line == 1
+    chosen = opened(name, data, header_row=32)
+    assert (chosen.layout.titles, [row.values for row in chosen.rows()]) == (tuple(TITLES), GOOD)
+    known = {fingerprint(TITLES): 40}
+    assert opened(name, data, headers=known).layout.header_line == 32
+    assert opened(name, data, headers={fingerprint(TITLES): 31}).layout.header_line == 1, "not so far down"
+    for row, words in ((2, "Row 2 cannot be the header: it is empty"), (99, f"ends with row {32 + len(GOOD)}")):
+        with pytest.raises(Invalid, match=words) as caught:
+            opened(name, data, header_row=row)
+        assert caught.value.field == "header_row"
+
+
+def test_a_json_has_no_header_row_to_choose(opened):
+    with pytest.raises(Invalid, match="no header row") as caught:
+        opened("s.json", '[{"job_id": "J-1"}]', header_row=1)
+    assert caught.value.field == "header_row"
 
 
 def test_title_lines_of_a_text_are_skipped_too(opened):

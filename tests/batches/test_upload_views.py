@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -11,7 +13,7 @@ from batches.models import Batch, Upload
 from jobs import errands, tasks
 from jobs.models import Membership
 from jobs.states import Role
-from tests.batches.sheets import both, good_rows, sheet_of
+from tests.batches.sheets import HEADER, aepx_bytes, both, good_rows, psd_bytes, sheet_of
 from tests.batches.test_opening import preview
 from tests.batches.workbooks import TITLES, rows_of, xlsx
 from tests.people import make_job
@@ -85,7 +87,7 @@ def test_the_drop_zone_explains_the_columns(as_olga):
 
 
 def test_the_sample_sheet_would_pass_but_for_its_files(as_olga, people, blue):
-    data = b"".join(as_olga.get(at("sample_sheet")))
+    data = b"".join(as_olga.get(at("sample_csv")))
     lines = data.decode("utf-8-sig").splitlines()
     upload = preview(people.olga, blue, *lines[1:], header=lines[0])
     columns = {column for row in upload.rows.all() for column, _, _ in row.errors}
@@ -161,6 +163,29 @@ def test_all_rows_are_committed_under_the_name(as_olga, good):
     batch = Batch.objects.get()
     assert (answer.status_code, answer["Location"]) == (302, at("batch", batch.pk))
     assert (batch.name, batch.jobs.count()) == ("Launch", 2)
+
+
+@pytest.mark.parametrize(
+    ("designs", "customer", "prefix"),
+    [
+        (["PL-DXB191_GI_Defense_V1.psd", "pl_dxb7.psd", "hero.psd"], "Kestrel", "PL_DXB"),
+        (["PL-DXB191_GI_Defense_V1.psd", "hero.psd"], "Kestrel Air", "KESTREL_AIR"),
+        (["hero.psd"], "", "BATCH"),
+    ],
+)
+def test_a_batch_is_called_by_most_of_its_files_else_by_its_client(as_olga, blue, designs, customer, prefix):
+    rows = [f"J-{number},{design},a.aepx,{number}.aep,{customer}" for number, design in enumerate(designs)]
+    sheet = SimpleUploadedFile("spring.csv", sheet_of(*rows, header=f"{HEADER},client_name"))
+    sent = [
+        sheet,
+        *(SimpleUploadedFile(name, psd_bytes()) for name in designs),
+        SimpleUploadedFile("a.aepx", aepx_bytes()),
+    ]
+    where = as_olga.post(NEW, {"files": sent})["Location"]
+    shown = as_olga.post(f"{where}commit/", {"rows": "all"}, follow=True).content.decode()
+    batch = Batch.objects.get()
+    assert batch.directory_name == f"{prefix}_{batch.day:%Y-%m-%d}_batch-1"
+    assert f"<h1>{batch.directory_name}</h1>" in shown
 
 
 def test_good_rows_are_committed_without_the_bad_ones(as_olga, upload):
@@ -249,12 +274,29 @@ def test_a_person_chooses_the_columns(as_olga, people, blue):
     assert "Open with" not in text
     chosen = {"job_id": "one", "psd_path": "two", "aepx_path": "three", "output_name": "four", "notes": ""}
     assert as_olga.post(at("upload_mapping", upload.pk), chosen).status_code == 302
-    assert "Open with all 1 jobs" in as_olga.get(at("upload_preview", upload.pk)).content.decode()
+    assert "Open with the job" in as_olga.get(at("upload_preview", upload.pk)).content.decode()
     twice = as_olga.post(at("upload_mapping", upload.pk), {**chosen, "notes": "one"})
     assert twice.status_code == 422
     assert "cannot be both job_id and notes" in twice.content.decode()
     upload.refresh_from_db()
     assert upload.good == 1
+
+
+def test_a_person_chooses_the_header_row(as_olga, people, blue):
+    upload = preview(people.olga, blue, FOREIGN, "J-1,a.psd,a.aepx,o.aep,red", header="see,the,rows,below,this")
+    where = at("upload_preview", upload.pk)
+    text = as_olga.get(where).content.decode()
+    assert re.search(r'name="header_row"[^>]* value="2"', text), "found by its words"
+    mapping = at("upload_mapping", upload.pk)
+    for row, words in (("9", "There is no row 9"), ("0", "not the number of a row"), ("x", "not the number of a row")):
+        wrong = as_olga.post(mapping, {"header_row": row, "seen_header_row": "2"})
+        assert (wrong.status_code, words in wrong.content.decode()) == (422, True)
+    assert as_olga.post(mapping, {"header_row": "1", "seen_header_row": "2"}).status_code == 302
+    upload.refresh_from_db()
+    assert (upload.state, upload.layout["titles"][0]) == ("mapping", "see")
+    assert as_olga.post(mapping, {"header_row": "2", "seen_header_row": "1"}).status_code == 302
+    upload.refresh_from_db()
+    assert (upload.state, upload.good) == ("preview", 1)
 
 
 def test_another_sheet_of_a_workbook_is_taken(as_olga, people, blue):

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from batches.models import Upload
 from jobs import pieces, sending
@@ -98,6 +98,8 @@ def test_after_a_reload_a_file_goes_on_where_it_ended(visit: Visit, people: Peop
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("input[type=file]").set_input_files([film])
     expect(row(page, "film.mov")).to_contain_text("Trying again")
+    expect(row(page, "film.mov").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "66")
+    expect(page.get_by_role("progressbar", name="All files")).to_have_attribute("aria-valuenow", "66")
     wire.is_down = True
     assert SentFile.objects.get().received_bytes == 3 * PIECE_BYTES
 
@@ -142,6 +144,69 @@ def test_pause_go_on_remove_and_refusal(visit: Visit, people: People, files: lis
     assert overflow <= 0
     page.get_by_role("button", name="Check the sheet").click()
     expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+
+
+def test_a_foreign_header_is_mapped_once(visit: Visit, people: People, files: list[Path]) -> None:
+    sheet, *others = files[:3]
+    header, *rows = sheet.read_text().splitlines()
+    sheet.write_text("\n".join(["ref,look,tpl,target", *(",".join(row.split(",")[:4]) for row in rows)]))
+    assert header.startswith("job_id,psd_path,aepx_path,output_name")
+    visitor = visit(people.olga)
+    page = visitor.page
+    for is_first in (True, False):
+        visitor.go(NEW)
+        page.locator("input[type=file]").set_input_files([sheet, *others])
+        page.get_by_role("button", name="Check the sheet").click()
+        if is_first:
+            # Nothing is guessed: the page opens the question, and the keyboard answers it.
+            expect(page.locator("#mapping")).to_have_attribute("open", "")
+            expect(page.get_by_text("Good", exact=True)).to_have_count(0)
+            for ours, theirs in (
+                ("job_id", "ref"),
+                ("psd_path", "look"),
+                ("aepx_path", "tpl"),
+                ("output_name", "target"),
+            ):
+                page.locator(f"#map-{ours}").select_option(label=theirs)
+            page.get_by_role("button", name="Use these columns").press("Enter")
+        # The team's next sheet with this header is read in the same way.
+        expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+        expect(page.get_by_text("Columns: 4 of 8 found")).to_be_visible()
+    page.reload()
+    page.get_by_role("button", name="Open with all 2 jobs").click()
+    expect(page.get_by_text("2 jobs wait for the start.")).to_be_visible()
+    assert visitor.complaints == []
+
+
+def test_a_dropped_folder_goes_on_after_a_cut(visit: Visit, people: People, files: list[Path]) -> None:
+    folder = files[0].parent
+    (folder / "footage").mkdir(exist_ok=True)
+    files[3].rename(folder / "footage" / "film.mov")
+    (folder / ".DS_Store").write_bytes(b"nothing that anybody wants")
+    visitor = visit(people.olga)
+    visitor.go(NEW)
+    page = visitor.page
+    wire = Wire(page)
+    wire.cut = {PIECE_BYTES, 3 * PIECE_BYTES}
+    drop(page, page.locator("[data-drop]"), folder)
+    expect(page.locator("[data-upload-count]")).to_contain_text("5 of 5 files are here")
+    assert wire.of_the_longest() == [0, 100_000, 200_000, 300_000, 400_000]
+    page.get_by_role("button", name="Check the sheet").click()
+    expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+    sent = {Path(name).name for name in Upload.objects.get().files.values_list("name", flat=True)}
+    assert sent >= {"a.psd", "a.aepx", "film.mov"}
+    assert ".DS_Store" not in sent
+
+
+def drop(page: Page, zone: Locator, path: Path) -> None:
+    """What the file manager does: drags a file or a folder over the zone and lets go."""
+    box = zone.bounding_box()
+    assert box is not None
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
 
 
 def test_without_scripts_the_form_sends_the_files(visit: Visit, people: People, files: list[Path]) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -197,11 +196,8 @@ def test_pictures_are_plain_eight_bit_rgba(samples: Samples, name: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".aep", ".aepx"])
-def test_a_tiny_project_is_quick_and_has_one_slot_of_each_kind(
-    tmp_path: Path, suffix: str, best_seconds: Callable[[Callable[[], object]], float]
-) -> None:
-    path = tmp_path / f"tiny{suffix}"
-    assert best_seconds(lambda: tiny_project(path, text="Ana")) < 0.1
+def test_a_tiny_project_has_one_slot_of_each_kind(tmp_path: Path, suffix: str) -> None:
+    path = tiny_project(tmp_path / f"tiny{suffix}", text="Ana")
     project = read_project(path)
     slots = {slot.name: slot for slot in find_slots(project)}
     assert set(slots) == {"player_name", "featured_photo"}
