@@ -236,10 +236,11 @@ def read_limited(path: Path, *, limit_bytes: int) -> bytes:
     """The file's content. Raises FormatError when it cannot be read or is larger than the limit."""
     try:
         with path.open("rb") as file:
-            data = file.read(limit_bytes + 1)
+            # By its size first: what is too large is not read at all.
+            data = b"" if (is_larger := os.fstat(file.fileno()).st_size > limit_bytes) else file.read(limit_bytes + 1)
     except OSError as error:
         raise FormatError(path.name, f"it cannot be read: {error.strerror or error}.") from error
-    if len(data) > limit_bytes:
+    if is_larger or len(data) > limit_bytes:
         raise FormatError(path.name, f"it is larger than {limit_bytes:,} bytes.", "Is it a template?")
     return data
 

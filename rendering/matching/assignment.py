@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import lap
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from rendering import photoshop
 from rendering.aftereffects import project as ae
@@ -20,6 +20,7 @@ from rendering.matching.values import Match, Matching, RunnerUp
 DEFAULT_THRESHOLD = 50.0
 _NO_IMAGES: Mapping[int, Path] = MappingProxyType({})
 _NO_SLOT_IMAGES: Mapping[str, Path] = MappingProxyType({})
+_NOTHING_CHOSEN: Mapping[str, int | None] = MappingProxyType({})
 
 
 def match_layers(
@@ -30,15 +31,17 @@ def match_layers(
     images: Mapping[int, Path] = _NO_IMAGES,
     slot_images: Mapping[str, Path] = _NO_SLOT_IMAGES,
     threshold: float = DEFAULT_THRESHOLD,
+    chosen: Mapping[str, int | None] = _NOTHING_CHOSEN,
 ) -> Matching:
     """Pairs visible leaf layers with slots so that the sum of the scores is the highest there can be.
 
     ``images`` holds PNGs by ``layer_id``, ``slot_images`` by ``slot.id``; pixels count only where both are given.
-    A pair below ``threshold`` (0..100) stays unmatched: nothing has to be paired.
+    A pair below ``threshold`` (0..100) stays unmatched: nothing has to be paired. What ``chosen`` says of slots, by
+    their ids, is settled, whatever the score: the layer that fills one, which ``can_fill`` it, or None for empty.
     Raises FormatError for a picture that cannot be read.
     """
     board = _Board(document, project, slots, images=images, slot_images=slot_images)
-    matches = tuple(board.match(row, column) for row, column in board.best_pairs(threshold))
+    matches = tuple(board.match(row, column) for row, column in board.best_pairs(threshold, chosen))
     taken, filled = {match.layer_id for match in matches}, {match.slot_id for match in matches}
     return Matching(
         matches=matches,
@@ -112,13 +115,22 @@ class _Board:
             self._blocks[kind] = (next(places), next(places), points)
         self.rounded: Grid = np.round(self.total, 1)
 
-    def best_pairs(self, threshold: float) -> Iterator[tuple[int, int]]:
-        """The pairs of the best assignment that reach the threshold, by slot."""
+    def best_pairs(self, threshold: float, chosen: Mapping[str, int | None]) -> Iterator[tuple[int, int]]:
+        """The chosen pairs and those of the best assignment of the rest that reach the threshold, by slot."""
         allowed = self.possible & (self.rounded >= threshold)
+        settled = self._places(chosen)
+        allowed[:, [column for column, slot in enumerate(self.slots) if slot.id in chosen]] = False
+        allowed[[row for row, _ in settled], :] = False
         # Pairs below the threshold are worth nothing here, so that none of them pushes out a good one.
-        rows, columns = linear_sum_assignment(np.where(allowed, self.total + 1e-6, 0.0), maximize=True)
-        pairs = sorted(zip(columns.tolist(), rows.tolist(), strict=True))
-        return ((row, column) for column, row in pairs if allowed[row, column])
+        _, rows, columns = lap.lapjvx(np.where(allowed, -self.total - 1e-6, 0.0), extend_cost=True)
+        best = [pair for pair in zip(rows.tolist(), columns.tolist(), strict=True) if allowed[pair]]
+        return iter(sorted([*settled, *best], key=lambda pair: pair[1]))
+
+    def _places(self, chosen: Mapping[str, int | None]) -> list[tuple[int, int]]:
+        """Row and column of each pair that was chosen."""
+        rows = {layer.layer_id: row for row, layer in enumerate(self.layers)}
+        columns = {slot.id: column for column, slot in enumerate(self.slots)}
+        return [(rows[layer], columns[slot]) for slot, layer in chosen.items() if layer is not None]
 
     def match(self, row: int, column: int) -> Match:
         layer, slot = self.layers[row], self.slots[column]
@@ -168,6 +180,11 @@ def _rounded_parts(parts: Mapping[str, float], *, total: float) -> dict[str, flo
     for feature in by_rest[:rest]:
         tenths[feature] += 1
     return {feature: tenth / 10 for feature, tenth in tenths.items()}
+
+
+def can_fill(layer: photoshop.Layer, slot: Slot) -> bool:
+    """Whether the layer is of a kind that goes into the slot, and has anything to fill it with."""
+    return layer.kind in KINDS[slot.kind] and _is_candidate(layer)
 
 
 def _leaves(document: photoshop.Document) -> list[photoshop.Layer]:

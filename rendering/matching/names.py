@@ -51,6 +51,11 @@ class Words:
         return any(word not in WEAK for word in self.words)
 
 
+def nearest_names(text: str, names: Sequence[str], *, most: int = 3) -> list[str]:
+    """Those of the names that are most like a text, the most alike first, each once."""
+    return [name for name, _, _ in process.extract(text, list(dict.fromkeys(names)), limit=most)]
+
+
 @lru_cache(maxsize=8192)
 def words_of(name: str) -> Words:
     """The words of a layer's, slot's or file's name; nothing for a default name such as ``Layer 12``."""

@@ -239,3 +239,22 @@ def test_a_hidden_layer_that_a_person_chose_is_scored(design):
     document = replace(design.document, layers=layers)
     assert explain(document, design.project, design.slots, wanted, slot.id).score > 50
     assert wanted not in match_layers(document, design.project, design.slots).scores[slot.id]
+
+
+def test_what_was_chosen_is_settled_and_the_rest_is_matched_around_it(design):
+    slots = [slot for slot in design.slots if slot.kind == "text"]
+    first, second = slots[0].id, slots[1].id
+    wrong = design.right[second]
+    matching = match(design, chosen={first: wrong}, threshold=0)
+    assert pairs(matching)[first] == wrong
+    assert pairs(matching).get(second) not in (None, wrong)
+    assert len(set(pairs(matching).values())) == len(matching.matches)
+    assert pairs(match(design, chosen={first: wrong}, threshold=101)) == {first: wrong}
+
+
+def test_a_slot_that_is_to_stay_empty_frees_its_layer(design):
+    first = design.slots[0].id
+    matching = match(design, chosen={first: None})
+    assert first in matching.unfilled
+    assert design.right[first] in matching.kept
+    assert pairs(match(design, chosen={})) == pairs(match(design))

@@ -83,6 +83,16 @@ def test_names_are_shown_as_text_never_as_markup(client: Client, people: People,
     assert "&lt;script&gt;x&lt;/script&gt; 名前 🎬" in html(page)
 
 
+def test_what_the_sheet_said_is_told_from_proposals(client: Client, people: People, batch: Batch) -> None:
+    job = at_matching(batch)
+    job.matches.filter(slot_id="1:1").update(origin="sheet", score=100, parts={"sheet": 100.0})
+    job.matches.filter(slot_id="1:2").update(origin="sheet", layer_id=None, layer_name="", score=None, parts={})
+    page = html(signed_in(client, people.rita).get(url("job_matching", job)))
+    assert page.count("<summary>Named in the sheet") == 1
+    assert page.count("<summary>Kept as the template has it by the sheet") == 1
+    assert "Its cell in the sheet has a dash." in page
+
+
 def change(client: Client, job: Job, version: int, slot: str = "1:1", layer: Any = 5) -> Any:
     return client.post(url("job_amend", job), {"slot_id": slot, "layer_id": layer, "version": version}, **HTMX)
 
