@@ -40,7 +40,8 @@ def judge(machine: str, stage: Stage) -> StageBlock | None:
     others = _others_serve(machine, stage)
     words = f"{machine} failed {stage.label.lower()} for {IN_A_ROW} jobs in a row, last: {row[0].error}"[:2000]
     words += "" if others else " It goes on, as nobody else serves the stage."
-    seconds = settings.STAGE_BLOCK_SECONDS if others else 0
+    # Not Now() + 0 s: SQLite writes a sum with more digits, which in the same millisecond is later, as text.
+    until = Now() + timedelta(seconds=settings.STAGE_BLOCK_SECONDS) if others else Now()
     with transaction.atomic():
         block, _ = StageBlock.objects.update_or_create(
             machine=machine,
@@ -48,7 +49,7 @@ def judge(machine: str, stage: Stage) -> StageBlock | None:
             defaults={
                 "reason": words,
                 "blocked_at": Now(),
-                "until": Now() + timedelta(seconds=seconds),
+                "until": until,
                 "after_attempt_id": row[0].pk,
                 "lifted_by": None,
             },

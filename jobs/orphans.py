@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.parentage import PARENT_VARIABLE
 from jobs.workers import NAME_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ class _Process:
     parent: int
     is_cluster: bool
     """The main process of a cluster: it leads its session and was started as ``manage.py cluster``."""
+    is_left: bool
+    """The supervisor that started it is gone."""
 
 
 @dataclass
@@ -38,6 +42,9 @@ class Orphans:
     def look(self) -> int:
         """Kills the programs of this machine's workers whose workers are gone. Returns how many."""
         ours = _processes_of(self.machine)
+        for process in ours.values():
+            if process.is_cluster and process.is_left:
+                _wake(process.pid)
         found = {process.pid for process in ours.values() if not _is_in_a_cluster(process, ours)}
         sure, self._suspects = found & self._suspects, found - self._suspects
         return sum(_end(pid) for pid in sure)
@@ -50,6 +57,12 @@ def _end(pid: int) -> bool:
         return False
     logger.warning("ended process %d, which its worker had left behind", pid)
     return True
+
+
+def _wake(pid: int) -> None:
+    """A cluster is told to end when its supervisor dies; one that is frozen at that moment hears it when it wakes."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def _is_in_a_cluster(process: _Process, ours: dict[int, _Process]) -> bool:
@@ -67,18 +80,24 @@ def _processes_of(machine: str) -> dict[int, _Process]:
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if any(entry.startswith(mark) for entry in (folder / "environ").read_bytes().split(b"\0")):
-                process = _read(folder)
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            if any(entry.startswith(mark) for entry in environment):
+                process = _read(folder, environment)
                 found[process.pid] = process
         except OSError:
             continue  # it ended, or it is somebody else's
     return found
 
 
-def _read(folder: Path) -> _Process:
+def _read(folder: Path, environment: list[bytes]) -> _Process:
     """Raises OSError when it is gone."""
     pid = int(folder.name)
     # After the name in parentheses, which may hold anything: state, parent, group, session.
     _, parent, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
     words = (folder / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    return _Process(pid=pid, parent=int(parent), is_cluster=int(session) == pid and words[-1] == CLUSTER.encode())
+    return _Process(
+        pid=pid,
+        parent=int(parent),
+        is_cluster=int(session) == pid and words[-1] == CLUSTER.encode(),
+        is_left=f"{PARENT_VARIABLE}={parent}".encode() not in environment,
+    )

@@ -1,45 +1,38 @@
-"""Runs a stage in a child process with limits on time, memory and file size, killed with its parent.
+"""Runs a stage in a process with limits on time, memory and file size, which ends with the worker that asked for it.
 
-Stages hand foreign bytes to C libraries: those may hang, crash or eat memory. The child is a fork of the worker, so
-that the heavy imports are paid once; it touches no database and leaves through ``os._exit``.
+Stages hand foreign bytes to C libraries: those may hang, crash or eat memory. Each has a fresh process of the stage
+server's (``jobs/stage_server.py``), which this module asks for, listens to and ends.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
 import pickle
-import resource
 import select
 import signal
-import sys
-import tempfile
+import socket
 import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from jobs.attempt_log import take_output
-from jobs.parentage import PR_SET_PDEATHSIG
-from jobs.stages.base import Inputs, Outcome, Prepare
-from rendering.errors import FormatError
+from jobs.stage_process import OUTCOME_FILE, REQUEST_FILE, Request
+from jobs.stage_server import StageServer
+from jobs.stages.base import Inputs, Limits, Outcome
 
 TICK_SECONDS = 0.25
-_prctl = ctypes.CDLL(None, use_errno=True).prctl  # found here, once, not in every child
+START_SECONDS = 120.0
+"""Within these a process must take up a request. It waits while a server starts, which takes long on a busy machine."""
+END_SECONDS = 5.0
+"""So long the word that a process is dead is waited for, after the kernel was told to kill it."""
+MESSAGE_BYTES = 2**20
 
+Beat = Callable[[str, float], None]
 ErrorClass = Literal["file", "transient", "worker", "rate", "memory", "time", "bug", "crash"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    seconds: float
-    memory_bytes: int
-    file_bytes: int
 
 
 class StageFailed(Exception):
@@ -57,133 +50,111 @@ class StageFailed(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-def run_stage(prepare: Prepare, inputs: Inputs, *, limits: Limits, beat: Callable[[str, float], None]) -> Outcome:
-    """Runs ``prepare`` in a child. ``beat(step, percent)`` is called at every tick; what it raises ends the child.
+@cache
+def stage_server() -> StageServer:
+    """The stage server of this process and of its later forks, started now if there is none."""
+    return StageServer()
 
-    Raises StageFailed, or whatever ``beat`` raised, after the child and its process group are gone.
+
+def run_stage(prepare: str, inputs: Inputs, *, limits: Limits, beat: Beat) -> Outcome:
+    """Runs ``prepare`` (``module:name``) in a process of its own. ``beat(step, percent)`` is called at every tick; what
+    it raises ends the process.
+
+    Raises StageFailed, OSError, or what ``beat`` raised. The process and its group are gone then.
     """
-    reader, writer = os.pipe()
-    outcome_file = inputs.workdir / "outcome.pickle"
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _child(prepare, inputs, limits, writer, outcome_file, parent)
-    os.close(writer)
-    try:
-        status = _watch(pid, reader, limits, beat)
-    except BaseException:
-        _kill(pid)
-        raise
-    finally:
-        os.close(reader)
-    return _outcome(status, outcome_file, limits)
+    request = Request(prepare=prepare, inputs=inputs, limits=limits)
+    (inputs.workdir / REQUEST_FILE).write_bytes(pickle.dumps(request))
+    with _process(inputs.workdir) as channel:
+        status = _watch(channel, limits, beat)
+        if status is not None:
+            raise _how_it_ended(status, limits)
+    return _outcome(inputs.workdir)
 
 
-def _watch(pid: int, reader: int, limits: Limits, beat: Callable[[str, float], None]) -> int:
-    """Waits for the child; returns its wait status."""
-    deadline = time.monotonic() + limits.seconds
-    step, percent, rest = "starting", 0.0, b""
-    while True:
-        ready, _, _ = select.select([reader], [], [], TICK_SECONDS)
-        if ready:
-            chunk = os.read(reader, 65536)
-            if not chunk:
-                return os.waitpid(pid, 0)[1]
-            *lines, rest = (rest + chunk).split(b"\n")
-            if lines:
-                step, percent = json.loads(lines[-1])
-        if time.monotonic() > deadline:
-            raise StageFailed(f"took longer than {limits.seconds:.0f} s at: {step}", error_class="time")
-        beat(step, percent)
-
-
-def _kill(pid: int) -> None:
-    """Ends the child with everything it started. The child leads its own process group."""
-    for end in (os.killpg, os.kill):
+@contextmanager
+def _process(workdir: Path) -> Iterator[socket.socket]:
+    """The channel to a process that serves the request in ``workdir``. It has ended, or ends, with the body."""
+    channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader, lifeline = os.pipe()
+    with channel:
         try:
-            end(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    os.waitpid(pid, 0)
+            try:
+                with far:
+                    stage_server().ask(workdir, far, reader)
+            finally:
+                os.close(reader)
+            yield channel
+        except BaseException:
+            os.close(lifeline)
+            _await_end(channel)
+            raise
+        os.close(lifeline)
 
 
-def _outcome(status: int, outcome_file: Path, limits: Limits) -> Outcome:
+def _await_end(channel: socket.socket) -> None:
+    """Returns when the process is dead. A server that is frozen or gone cannot tell and is not waited for long."""
+    deadline = time.monotonic() + END_SECONDS
+    while (left := deadline - time.monotonic()) > 0 and select.select([channel], [], [], left)[0]:
+        message = channel.recv(MESSAGE_BYTES)
+        if not message or json.loads(message)[0] == "ended":
+            return
+
+
+def _watch(channel: socket.socket, limits: Limits, beat: Beat) -> int | None:
+    """Listens until the stage is done, or its process ended without being done: returns the wait status then."""
+    began = time.monotonic()
+    step, percent = "", 0.0
+    while True:
+        if select.select([channel], [], [], TICK_SECONDS)[0]:
+            message = channel.recv(MESSAGE_BYTES)
+            if not message:
+                who = "server" if step else "process"
+                raise StageFailed(f"the stage {who} was killed from outside", error_class="worker")
+            match json.loads(message):
+                case ["step", str(step), float(percent) | int(percent)]:
+                    pass
+                case ["log", dict(fields)]:
+                    _log(fields)
+                case ["ended", int(status)]:
+                    return status
+                case ["done"]:
+                    return None
+        passed = time.monotonic() - began
+        if passed > limits.seconds:
+            raise StageFailed(f"took longer than {limits.seconds:.0f} s at: {step}", error_class="time")
+        if not step and passed > START_SECONDS:
+            raise StageFailed(f"no process took up the stage within {START_SECONDS:.0f} s", error_class="worker")
+        beat(step or "starting", percent)
+
+
+def _log(fields: dict[str, Any]) -> None:
+    """What was logged in the process is logged here."""
+    record = logging.makeLogRecord(fields)
+    target = logging.getLogger(record.name)
+    if target.isEnabledFor(record.levelno):
+        target.handle(record)
+
+
+def _how_it_ended(status: int, limits: Limits) -> StageFailed:
+    """Why there is no outcome."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number == signal.SIGXFSZ:
-            raise StageFailed(f"wrote a file of more than {limits.file_bytes} bytes", error_class="memory")
+            return StageFailed(f"wrote a file of more than {limits.file_bytes} bytes", error_class="memory")
         if number == signal.SIGKILL:
             # Nothing in a stage does that to itself: a person, or the kernel when the machine had no memory left.
-            raise StageFailed("the stage process was killed from outside", error_class="worker")
-        raise StageFailed(f"the stage process died of signal {signal.Signals(number).name}", error_class="crash")
+            return StageFailed("the stage process was killed from outside", error_class="worker")
+        return StageFailed(f"the stage process died of signal {signal.Signals(number).name}", error_class="crash")
     if os.waitstatus_to_exitcode(status) == os.EX_IOERR:
-        raise StageFailed("the stage could not write its outcome: is the disk full?", error_class="transient")
-    if not outcome_file.exists():
-        raise StageFailed("the stage process ended without an outcome", error_class="crash")
-    kind, value = pickle.loads(outcome_file.read_bytes())  # noqa: S301 - our own child wrote it a moment ago
+        return StageFailed("the stage could not write its outcome: is the disk full?", error_class="transient")
+    return StageFailed("the stage process ended without an outcome", error_class="crash")
+
+
+def _outcome(workdir: Path) -> Outcome:
+    content = (workdir / OUTCOME_FILE).read_bytes()
+    kind, value = pickle.loads(content)  # noqa: S301 - our own process wrote it a moment ago
     if kind == "outcome":
         assert isinstance(value, Outcome)
         return value
-    message, error_class, log = value
-    raise StageFailed(message, error_class=error_class, log=log)
-
-
-def _child(prepare: Prepare, inputs: Inputs, limits: Limits, writer: int, outcome_file: Path, parent: int) -> NoReturn:
-    """The whole life of the child process."""
-    code = 1
-    try:
-        _confine(limits, parent)
-        # What libraries put into temporary files goes with the work directory, whoever is killed.
-        tempfile.tempdir = os.environ["TMPDIR"] = str(inputs.workdir)
-        is_logged = take_output(inputs.workdir)
-        said = ""
-
-        def report(step: str, percent: float) -> None:
-            nonlocal said
-            if is_logged and step != said:
-                print(f"{datetime.now(UTC):%H:%M:%S} {step}")
-            said = step
-            os.write(writer, json.dumps([step, round(percent, 1)]).encode() + b"\n")
-
-        result = _attempt(prepare, inputs, report)
-        content = pickle.dumps(result)
-        code = os.EX_IOERR
-        fresh = outcome_file.with_suffix(".tmp")
-        fresh.write_bytes(content)
-        fresh.rename(outcome_file)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
-def _confine(limits: Limits, parent: int) -> None:
-    os.setsid()
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # the parent died before it could take us with it
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_DFL)
-    signal.alarm(0)
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.disable(logging.NOTSET)
-
-
-def _attempt(prepare: Prepare, inputs: Inputs, report: Callable[[str, float], None]) -> tuple[str, Any]:
-    """("outcome", Outcome) or ("error", (message, class, log)). The one broad ``except`` of the pipeline."""
-    try:
-        return "outcome", prepare(inputs, report)
-    except FormatError as error:
-        return "error", (str(error), "file", "")
-    except MemoryError:
-        return "error", ("the stage needed more memory than it may have", "memory", traceback.format_exc())
-    except OSError as error:
-        return "error", (f"{type(error).__name__}: {error}", "transient", traceback.format_exc())
-    except Exception as error:
-        return "error", (f"{type(error).__name__}: {error}", "bug", traceback.format_exc())
+    message, error_class, log, retry_after = value
+    raise StageFailed(message, error_class=error_class, log=log, retry_after_seconds=retry_after)

@@ -84,16 +84,16 @@ def thumbnail(rgba: Rgba, *, max_px: int) -> Rgba:
 
 
 def small_jpeg(file: IO[bytes], *, max_px: int) -> bytes:
-    """A JPEG again as one with no side longer than ``max_px``. Raises FormatError."""
+    """A JPEG or a PNG as a JPEG with no side longer than ``max_px``. Raises FormatError."""
     try:
-        with Image.open(file, formats=("JPEG",)) as image:
+        with Image.open(file, formats=("JPEG", "PNG")) as image:
             image.draft("RGB", (max_px, max_px))
             image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
             small = BytesIO()
             image.convert("RGB").save(small, "JPEG", quality=80)
             return small.getvalue()
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise FormatError("picture", f"it cannot be read as a JPEG ({error}).", "Make it again.") from error
+        raise FormatError("picture", f"it cannot be read as a JPEG or PNG ({error}).", "Make it again.") from error
 
 
 def over_checkerboard(rgba: Rgba) -> Rgb:

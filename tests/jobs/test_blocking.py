@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import reverse
 
-from jobs import blocking, workers
+from jobs import blocking, pipeline, tasks, workers
 from jobs.errors import Conflict, NotAllowed
-from jobs.models import Event, Worker
+from jobs.lifecycle import move
+from jobs.models import Attempt, Event, Worker
+from jobs.queue import QUEUE_VARIABLE
+from jobs.sources import roots_of
 from jobs.states import Queue, Stage
+from rendering.samples import tiny_document, tiny_project
+from tests.jobs import odd_stages
+from tests.jobs.odd_stages import name_of
 from tests.jobs.test_workers import queued
+from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
 STAGE = Stage.INGESTION
@@ -86,3 +94,23 @@ def test_after_a_block_the_count_begins_anew(batch, machine, people):
     assert blocking.judge(machine.machine, STAGE) is None
     attempts(batch, machine, "crash")
     assert blocking.judge(machine.machine, STAGE) is not None
+
+
+def test_a_worker_whose_stages_fail_for_its_own_reasons_stops_taking_them_and_says_so(
+    batch, machine, people, client, monkeypatch
+):
+    root = roots_of(batch.team)[0]
+    root.mkdir(parents=True)
+    tiny_document(root / "a.psd")
+    tiny_project(root / "a.aep")
+    for _ in range(blocking.IN_A_ROW + 1):
+        move(make_job(batch, project_path="a.aep"), "start")
+    monkeypatch.setitem(pipeline.PREPARE, STAGE, name_of(odd_stages.disk_trouble))
+    monkeypatch.setenv(workers.NAME_VARIABLE, machine.name)
+    monkeypatch.setenv(QUEUE_VARIABLE, Queue.LIGHT)
+    for _ in range(blocking.IN_A_ROW + 1):
+        tasks.work()
+    assert [attempt.error_class for attempt in Attempt.objects.all()] == ["transient"] * blocking.IN_A_ROW
+    assert Event.objects.get(verb="block_machine").data["machine"] == machine.machine
+    client.force_login(people.vera)
+    assert "Blocked from ingestion" in client.get(reverse("admin:workers")).content.decode()

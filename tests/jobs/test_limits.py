@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
+from django.conf import settings as configured
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -133,6 +136,23 @@ def test_a_page_that_acts_too_often_is_answered_429_and_looking_is_free(client, 
     assert 1 <= int(answer["Retry-After"]) <= 60
     assert "Try again in" in answer.content.decode()
     assert client.get(reverse("admin:batch", args=[batch.pk])).status_code == 200
+
+
+def test_what_pages_ask_for_by_themselves_is_only_looking(client, people, batch):
+    """So however many tabs are open, nobody's own pages use up what they may do."""
+    polls = re.findall(
+        r"<[^<>]*\bdata-poll\b[^<>]*>",
+        "".join(page.read_text() for page in Path(configured.BASE_DIR, "templates").rglob("*.html")),
+    )
+    assert len(polls) >= 7
+    assert all("hx-get=" in poll and "hx-trigger=" in poll for poll in polls)
+    client.force_login(people.olga)
+    for _ in range(20):
+        for tab in ("batch_changes", "batch_inside"):
+            assert client.get(reverse(f"admin:{tab}", args=[batch.pk])).status_code == 200
+        assert client.get(reverse("admin:batch_list_changes")).status_code == 204
+        assert client.get(reverse("admin:notices_count")).status_code == 200
+    assert not RequestWindow.objects.filter(user=people.olga).exists()
 
 
 def test_a_refused_action_does_nothing(client, people, batch):

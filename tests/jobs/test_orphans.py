@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobs.orphans import Orphans
+from jobs.parentage import PARENT_VARIABLE, child_environment
 from jobs.workers import NAME_VARIABLE
 
 START_A_PROGRAM = (
@@ -30,9 +31,14 @@ def wait_for(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.01)
 
 
+def state(pid: int) -> str:
+    """The letter that the kernel shows for it; raises OSError when it is gone."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def is_alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return state(pid) != "Z"
     except OSError:
         return False
 
@@ -47,10 +53,10 @@ def start(machine: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts Python with the machine's mark; ``words`` end its command line."""
     started = []
 
-    def start(code: str, *words: str, session: bool = False) -> subprocess.Popen[str]:
+    def start(code: str, *words: str, session: bool = False, **variables: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-c", code, *words],
-            env={**os.environ, NAME_VARIABLE: f"{machine}:1"},
+            env={**child_environment(**{NAME_VARIABLE: f"{machine}:1"}), **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -87,6 +93,22 @@ def test_what_a_living_cluster_runs_is_left_alone(machine, start):
     cluster.wait()
     assert [orphans.look() for _ in range(2)] == [0, 1]
     wait_for(lambda: not is_alive(program))
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_frozen_cluster_hears_that_its_supervisor_is_gone(machine, start, is_left):
+    variables = {PARENT_VARIABLE: "1"} if is_left else {}
+    cluster = start("import sys; print(flush=True)" + STAY, "cluster", session=True, **variables)
+    cluster.stdout.readline()
+    os.kill(cluster.pid, signal.SIGSTOP)
+    wait_for(lambda: state(cluster.pid) == "T")
+    # What the kernel sends when the supervisor dies waits until the process goes on.
+    os.kill(cluster.pid, signal.SIGTERM)
+    Orphans(machine).look()
+    if is_left:
+        assert cluster.wait(30) == -signal.SIGTERM
+    else:
+        assert state(cluster.pid) == "T", "freezing and waking what it guards is the supervisor's own business"
 
 
 def test_the_programs_of_another_machine_are_not_ours(machine, start):
