@@ -1,14 +1,13 @@
 """The log of one attempt: what the worker and the stage's process said, kept with the attempt in the database.
 
-Both write to one file in the work directory: the worker its log lines, the stage's process also whatever Python or a C
-library prints. The end of the file goes into ``Attempt.log``.
+Both write to one file in the work directory: the worker log lines, its own and the stage's, the stage's process what
+Python or a C library prints. The end of the file goes into ``Attempt.log``.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,11 +19,11 @@ from django.db import Error
 from jobs.compiled import Update, given
 from jobs.log_context import bound_ids
 from jobs.models import Attempt
+from jobs.stage_process import LOG_FILE
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 100_000
-FILE_NAME = "attempt.log"
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -49,36 +48,57 @@ class _AttemptHandler(logging.FileHandler):
             super().close()
 
 
+class AttemptLog:
+    """The log of an attempt that is being made."""
+
+    def __init__(self, attempt_id: int, workdir: Path) -> None:
+        self._attempt_id = attempt_id
+        self._workdir = workdir
+        self._kept: str | None = None
+
+    def read(self) -> str:
+        """What was said so far, as it is kept."""
+        return read_log(self._workdir).strip()[-MOST_BYTES:]
+
+    def is_kept(self, text: str) -> None:
+        """Tells that ``text`` was written with the outcome: ``keep`` writes only when more was said since."""
+        self._kept = text
+
+    def keep(self) -> None:
+        """A log is worth less than the work: a database that is away loses it."""
+        text = self.read()
+        if text == self._kept:
+            return
+        try:
+            attempts = Attempt.objects.filter(pk=self._attempt_id)
+            if self._kept is not None:
+                attempts.update(log=text)
+            elif not _LOGGED(id=self._attempt_id, log=text):
+                # It failed, and its end holds a traceback.
+                traceback = attempts.values_list("log", flat=True).first() or ""
+                attempts.update(log=f"{text}\n{traceback}".strip()[-MOST_BYTES:])
+        except Error:
+            logger.warning("the log of the attempt could not be kept", exc_info=True)
+
+
 @contextmanager
-def kept_log(attempt_id: int, workdir: Path) -> Iterator[None]:
+def kept_log(attempt_id: int, workdir: Path) -> Iterator[AttemptLog]:
     """Writes what is logged in the body for the attempt into the work directory, and at its end into the row."""
-    handler = _AttemptHandler(workdir / FILE_NAME, str(attempt_id))
+    handler = _AttemptHandler(workdir / LOG_FILE, str(attempt_id))
+    log = AttemptLog(attempt_id, workdir)
     logging.getLogger().addHandler(handler)
     try:
-        yield
+        yield log
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
-        _keep(attempt_id, read_log(workdir))
-
-
-def _keep(attempt_id: int, text: str) -> None:
-    """A log is worth less than the work: a database that is away loses it."""
-    try:
-        if _LOGGED(id=attempt_id, log=text.strip()[-MOST_BYTES:]):
-            return
-        # It failed, and its end holds a traceback.
-        attempts = Attempt.objects.filter(pk=attempt_id)
-        traceback = attempts.values_list("log", flat=True).first() or ""
-        attempts.update(log=f"{text}\n{traceback}".strip()[-MOST_BYTES:])
-    except Error:
-        logger.warning("the log of the attempt could not be kept", exc_info=True)
+        log.keep()
 
 
 def read_log(workdir: Path) -> str:
     """The end of an attempt's log; empty when there is none (any more)."""
     try:
-        with (workdir / FILE_NAME).open("rb") as file:
+        with (workdir / LOG_FILE).open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - MOST_BYTES))
             text = file.read(MOST_BYTES).decode("utf-8", "replace").replace("\0", "")
@@ -94,25 +114,3 @@ def left_log(run_id: int, token: uuid.UUID) -> str:
 
 def work_dir(run_id: int, token: uuid.UUID) -> Path:
     return Path(settings.WORK_DIR) / f"run-{run_id}-{token.hex}"
-
-
-def take_output(workdir: Path) -> bool:
-    """In the stage's process: all that it prints goes to the attempt's log, and log lines to our console as well.
-
-    False when nobody keeps a log: the stage is run by itself.
-    """
-    path = workdir / FILE_NAME
-    if not path.exists():
-        return False
-    console = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
-            handler.setStream(console)
-    log = os.open(path, os.O_WRONLY | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    # By lines: the process leaves without emptying its buffers.
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-    return True

@@ -11,17 +11,20 @@ databases. For queries of a fixed form only: no lists of changing length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import connection, transaction
+from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.constants import OnConflict
 from django.db.models.functions import Now
 from django.db.models.query import get_related_populators
 from django.db.models.sql import DeleteQuery, InsertQuery, UpdateQuery
+from psycopg.sql import Literal
 
 M = TypeVar("M", bound=Model)
 Adapt = Callable[[Any], Any]
@@ -37,7 +40,7 @@ class Given(Expression):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         return "%s", [self]
 
-    def adapted(self, values: Mapping[str, Any]) -> Any:
+    def adapted(self, values: Mapping[str, Any], connection: Any) -> Any:
         """The value as the database's driver takes it. Raises KeyError when it was not given."""
         return self.output_field.get_db_prep_save(values[self.name], connection)
 
@@ -48,7 +51,11 @@ def given(model: type[Model], column: str, *, name: str = "") -> Any:
 
 
 class _Statement:
-    """SQL with its parameters: plain ones, and such as are given."""
+    """SQL whose only parameters are those that are given.
+
+    PostgreSQL parses and plans it once for each connection (a prepared statement). What is always the same stands in
+    the SQL as a literal: a plan for any value could not use an index that covers some values only.
+    """
 
     def __init__(self, build: Callable[[], tuple[str, Sequence[Any]]]) -> None:
         self._build = build
@@ -56,11 +63,29 @@ class _Statement:
     @cached_property
     def _made(self) -> tuple[str, tuple[Any, ...]]:
         sql, params = self._build()
-        return sql, tuple(params)
+        if connection.vendor != "postgresql":
+            return sql, tuple(params)
+        left = iter(params)
+        given = []
+
+        def place(found: re.Match[str]) -> str:
+            if found[0] == "%%":
+                return "%%"
+            param = next(left)
+            if isinstance(param, Given):
+                given.append(param)
+                return "%s"
+            return Literal(param).as_string(connection.connection).replace("%", "%%")
+
+        return re.sub("%%|%s", place, sql), tuple(given)
 
     def run(self, cursor: Any, values: Mapping[str, Any]) -> None:
         sql, params = self._made
-        cursor.execute(sql, [one.adapted(values) if isinstance(one, Given) else one for one in params])
+        # Django's ``connection`` looks for this one anew at each use, a hundred times a stage.
+        present = cursor.db
+        if present.vendor == "postgresql":
+            cursor.cursor = ServerBindingCursor(present.connection)  # type: ignore[call-arg]
+        cursor.execute(sql, [one.adapted(values, present) if isinstance(one, Given) else one for one in params])
 
 
 class Rows:
@@ -160,11 +185,11 @@ class Update(_Change):
 
 
 class Delete(_Change):
-    """Deletes the rows of ``query`` alone: for tables to whose rows no other rows point."""
+    """Deletes the rows of ``query``, and nothing that hangs on them: for models that nothing refers to."""
 
     def __init__(self, query: Callable[[], QuerySet[Any]]) -> None:
         def build() -> tuple[str, Sequence[Any]]:
-            delete = query().order_by().query.chain(DeleteQuery)
+            delete: Any = query().order_by().query.chain(DeleteQuery)
             sql, params = delete.get_compiler(using=connection.alias).as_sql()
             return str(sql), params
 

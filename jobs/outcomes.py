@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import Error as DatabaseTrouble
-from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, QuerySet
 
-from jobs import deployments
+from jobs import clock, deployments
 from jobs.compiled import Rows, given
+from jobs.leftovers import delete_records
 from jobs.models import Asset, Deployment, Job, Match, StageRun, Warning
 from jobs.sources import Beat, no_beat
 from jobs.stages.base import Outcome, Produced
@@ -36,19 +36,28 @@ class Stored:
     deployment: Deployment | None = None
 
     def keep(self) -> None:
-        """Replaces what the stage left before. Runs inside the transaction that ends the run."""
+        """Replaces what the stage, and runs of it with other inputs, left before.
+
+        Runs inside the transaction that ends the run.
+        """
         job, stage = self.run.job, Stage(self.run.stage)
         if self.deployment is not None:
             deployments.keep(self.deployment)
             deployed = sum(asset.size_bytes for asset in self.assets if asset.storage == "outputs")
             Job.objects.filter(pk=job.pk).update(bytes_out=deployed)
-        if _OLD_ASSET.first(job=job.pk, stage=stage):
-            _replaceable(job, stage).delete()
+        [(runs, assets, warnings, matches)] = _LEFT_BEFORE.all(id=self.run.pk)
+        if runs:
+            _replaced(job, stage, self.run.pk).update(state=StageRun.DROPPED)
+        if assets:
+            delete_records(_replaceable(job, stage))
         if self.assets:
+            for asset in self.assets:
+                # A transaction that was rolled back before had given them keys, which others may have by now.
+                asset.pk = None
             Asset.objects.bulk_create(self.assets)
-        _keep_warnings(job, stage, self.outcome)
+        _keep_warnings(job, stage, self.outcome, replace=warnings)
         if stage == Stage.INGESTION:
-            keep_matches(job, self.outcome.result["matches"])
+            keep_matches(job, self.outcome.result["matches"], replace=matches)
 
 
 def _replaceable(job: Any, stage: Any) -> QuerySet[Asset]:
@@ -56,16 +65,24 @@ def _replaceable(job: Any, stage: Any) -> QuerySet[Asset]:
     return Asset.objects.filter(job=job, stage=stage).exclude(storage="outputs")
 
 
-# Most stages are done once, and leave all these tables as they found them: empty.
-_OLD_ASSET = Rows(lambda: _replaceable(given(Asset, "job"), given(Asset, "stage")).order_by().values_list("pk")[:1])
-_OLD_WARNING = Rows(
+def _replaced(job: Any, stage: Any, run: Any) -> QuerySet[StageRun]:
+    """What was prepared from other inputs."""
+    return StageRun.objects.filter(job=job, stage=stage, state=StageRun.DONE).exclude(pk=run)
+
+
+# Most stages are done once, and find nothing of theirs in all these tables.
+_LEFT_BEFORE = Rows(
     lambda: (
-        Warning.objects.filter(job=given(Warning, "job"), stage=given(Warning, "stage"))
+        StageRun.objects.filter(pk=given(StageRun, "id"))
         .order_by()
-        .values_list("pk")[:1]
+        .values_list(
+            Exists(_replaced(OuterRef("job"), OuterRef("stage"), OuterRef("pk"))),
+            Exists(_replaceable(OuterRef("job"), OuterRef("stage"))),
+            Exists(Warning.objects.filter(job=OuterRef("job"), stage=OuterRef("stage"))),
+            Exists(Match.objects.filter(job=OuterRef("job"))),
+        )
     )
 )
-_OLD_MATCH = Rows(lambda: Match.objects.filter(job=given(Match, "job")).order_by().values_list("pk")[:1])
 
 
 @contextmanager
@@ -134,10 +151,13 @@ def _asset(
     )
 
 
-def _keep_warnings(job: Job, stage: Stage, outcome: Outcome) -> None:
-    """Replaces the stage's warnings; one that was resolved before and is found again keeps its resolution."""
+def _keep_warnings(job: Job, stage: Stage, outcome: Outcome, *, replace: bool) -> None:
+    """Writes the stage's warnings; one that was resolved before and is found again keeps its resolution.
+
+    ``replace``: there are some.
+    """
     before = {}
-    if _OLD_WARNING.first(job=job.pk, stage=stage):
+    if replace:
         resolved = job.warnings.filter(stage=stage).exclude(resolution="")
         before = {(warning.code, warning.object, warning.message): warning for warning in resolved}
         job.warnings.filter(stage=stage).delete()
@@ -165,10 +185,13 @@ def _columns(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def keep_matches(job: Job, proposed: list[dict[str, Any]]) -> None:
-    """Writes the proposal. A person's choice stays when its slot and layer are still there under the same names."""
+def keep_matches(job: Job, proposed: list[dict[str, Any]], *, replace: bool = True) -> None:
+    """Writes the proposal. A person's choice stays when its slot and layer are still there under the same names.
+
+    ``replace``: there may be some.
+    """
     by_person = {}
-    if _OLD_MATCH.first(job=job.pk):
+    if replace:
         chosen = job.matches.filter(origin=Match.HUMAN)
         by_person = {match.slot_id: match for match in chosen if _still_there(job, match, proposed)}
         job.matches.exclude(pk__in=[match.pk for match in by_person.values()]).delete()
@@ -177,7 +200,7 @@ def keep_matches(job: Job, proposed: list[dict[str, Any]]) -> None:
     for order, item in enumerate(proposed):
         if item["slot_id"] in by_person:
             continue
-        match = Match(job=job, order=order, changed_at=timezone.now(), **item)
+        match = Match(job=job, order=order, changed_at=clock.now(), **item)
         if match.layer_id in taken:
             match.layer_id, match.layer_name, match.score, match.parts = None, "", None, {}
         fresh.append(match)

@@ -1,9 +1,8 @@
-"""The only module that knows django-q2. A ticket wakes a worker; what it works on is in our rows."""
+"""What we use of django-q2, beside ``ticket_broker``. A ticket wakes a worker; what it works on is in our rows."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import os
 import pydoc
@@ -17,12 +16,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django_q.brokers import get_broker
+from django_q.brokers import Broker, get_broker
+from django_q.brokers.orm import ORM
 from django_q.cluster import Cluster
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
 from jobs.parentage import PR_SET_PDEATHSIG
+from jobs.sandbox import stage_server
+from jobs.stage_server import spare_forks_what_is_here
+from jobs.states import WITHOUT_STAGES
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ AWAY_SECONDS = 5.0
 TICKET = "jobs.tasks.work"
 QUEUE_VARIABLE = "Q_CLUSTER_NAME"
 """The variable by which a django-q2 cluster knows its name; our clusters are called as their queues."""
+LOOK_SECONDS = 1.0
+"""So often the main process of a cluster looks whether its supervisor lives."""
 ORPHAN_SECONDS = 8
 
 
@@ -92,14 +97,19 @@ def tickets_waiting(queue: str) -> int:
 
 
 def pass_through(queue: str, function: str) -> None:
-    """A bare task's whole way, in this process: sent, taken from the broker, executed, acknowledged. For measuring."""
-    async_task(function, cluster=str(queue))
-    serve(queue)
+    """A bare task's whole way with django-q2's own broker in the database, in this process: sent, taken, executed,
+    acknowledged. For measuring."""
+    broker = ORM(list_key=str(queue))
+    async_task(function, cluster=str(queue), broker=broker)
+    _serve(broker)
 
 
 def serve(queue: str) -> bool:
     """What a worker does with the next ticket of a queue, in this process. False when there was none."""
-    broker = get_broker(str(queue))
+    return _serve(get_broker(str(queue)))
+
+
+def _serve(broker: Broker) -> bool:
     taken = broker.dequeue() or ()
     for ticket, payload in taken:
         pydoc.locate(SignedPackage.loads(payload)["func"])()  # type: ignore[operator]
@@ -110,26 +120,27 @@ def serve(queue: str) -> bool:
 def run_cluster(ready: Callable[[], None]) -> None:
     """Runs the django-q2 cluster of the queue in ``QUEUE_VARIABLE`` in this process until it gets SIGTERM.
 
-    ``ready`` is called when the workers are there. The stages are imported first: workers are forks, so the heavy
-    libraries are loaded once. Every process of the cluster dies with the one that started it.
+    ``ready`` is called when the workers are there. They are forks, so what they need is loaded first, and they share
+    one stage server, if their queue has stages: else a worker would start its own when it is given one. Every process
+    of the cluster dies with the one that started it.
     """
+    if os.environ.get(QUEUE_VARIABLE) not in WITHOUT_STAGES:
+        stage_server()
     import jobs.tasks  # noqa: F401
 
     spare_forks_what_is_here()
     _tie_forks_to_their_parents()
     cluster = Cluster()
-    signal.signal(signal.SIGTERM, partial(_end, cluster, os.getppid()))
+    supervisor = os.getppid()
+    signal.signal(signal.SIGTERM, partial(_end, cluster, supervisor))
     cluster.start()
     ready()
-
-
-def spare_forks_what_is_here() -> None:
-    """From now on no garbage collection, here or in a fork, looks at the objects that there are.
-
-    A look writes to them: in a fork, a full collection would copy half of the memory first.
-    """
-    gc.collect()
-    gc.freeze()
+    while cluster.sentinel.is_alive():
+        # Looked at, not only listened for: to a process that was frozen the death signal may come in another thread,
+        # and wakes nobody who waits here.
+        cluster.sentinel.join(LOOK_SECONDS)
+        if os.getppid() != supervisor:
+            _end(cluster, supervisor, signal.SIGTERM, None)
 
 
 def _end(cluster: Cluster, supervisor: int, number: int, frame: FrameType | None) -> None:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from jobs.cache import Cache, link_or_copy
-from jobs.models import Asset, Job, Team
+from jobs.models import Asset, Job, Leftover, Team
 from jobs.storage import CHUNK_BYTES, AtomicFileSystemStorage, Content, ObjectStorage, storage_named
 
 logger = logging.getLogger(__name__)
@@ -97,6 +97,12 @@ class Stored(NamedTuple):
     size_bytes: int
 
 
+def name_of(sha256: str, suffix: str) -> str:
+    """Where a content lies in the store."""
+    ending = re.sub(r"[^a-z0-9.]", "", suffix.lower())[:8]
+    return f"{sha256[:2]}/{sha256}{ending}"
+
+
 def put(path: Path, *, tick: Tick = nothing) -> Stored:
     """Stores a file under its content's name."""
     with path.open("rb") as file:
@@ -107,30 +113,52 @@ def put_content(content: Content, *, suffix: str, tick: Tick = nothing) -> Store
     """Stores what can be read under its content's name. It is read twice: to know it, and to store it."""
     content.seek(0)
     checksums, size_bytes = _read_through(content, tick)
-    ending = re.sub(r"[^a-z0-9.]", "", suffix.lower())[:8]
-    name = f"{checksums.sha256[:2]}/{checksums.sha256}{ending}"
+    name = name_of(checksums.sha256, suffix)
     storage = storage_named("default")
-    try:
-        storage.put_if_absent(name, Ticking(content, tick))
-    except FileExistsError:
-        if storage.size(name) != size_bytes:
+    is_new = _put_if_absent(storage, name, content, tick)
+    # Looked at when it is there: until now somebody may have removed it, from now on nobody does. Also a new one: where
+    # a removal was killed between the storage and its commit, the next would take it for what is still to go.
+    if _is_wanted_again(name) or not is_new:
+        found_bytes = _size_of(storage, name)
+        if found_bytes is not None and found_bytes != size_bytes:
             # Cut off by something outside: the same content makes it whole.
             logger.error("%s had the wrong size in the storage; it is stored anew", name)
             storage.delete(name)
-            storage.put_if_absent(name, Ticking(content, tick))
-        elif _is_wanted_again(name) and not storage.exists(name):
-            storage.put_if_absent(name, Ticking(content, tick))
+        if found_bytes != size_bytes:
+            _put_if_absent(storage, name, content, tick)
     return Stored(name, checksums, size_bytes)
 
 
+def _put_if_absent(storage: ObjectStorage, name: str, content: Content, tick: Tick) -> bool:
+    """False when it is there already."""
+    try:
+        storage.put_if_absent(name, Ticking(content, tick))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _size_of(storage: ObjectStorage, name: str) -> int | None:
+    try:
+        return storage.size(name)
+    except FileNotFoundError:
+        return None
+
+
 def _is_wanted_again(name: str) -> bool:
-    """Keeps a content from being removed by ``jobs.retention``, which looks under the same locks. False for most."""
+    """Keeps a content from being removed by ``jobs.retention`` and ``jobs.leftovers``, which look under the same locks.
+
+    False for most: what may go in this moment has been noted for a day.
+    """
+    left = Leftover.objects.filter(storage="default", storage_name=name)
+    removed = Asset.objects.filter(storage="default", storage_name=name, removed_at__isnull=False)
+    if not left.values("pk").union(removed.values("pk"), all=True).exists():
+        return False
     with transaction.atomic():
-        removed = Asset.objects.select_for_update().filter(
-            storage="default", storage_name=name, removed_at__isnull=False
-        )
-        keys = list(removed.values_list("pk", flat=True))
-        return bool(keys) and bool(Asset.objects.filter(pk__in=keys).update(wanted_at=Now()))
+        # Each waits for who holds the rows' locks, and looks at them again then.
+        left.update(since=Now())
+        removed.update(wanted_at=Now())
+    return True
 
 
 def put_asset(

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from jobs.clusters import GuardedCluster
 from jobs.courier import Courier
 from jobs.models import Worker
 from jobs.orphans import Orphans
-from jobs.states import QUEUE_OF_STAGE, QUEUES, Queue
+from jobs.states import QUEUES, Queue
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,8 @@ ORPHANS_EVERY_SECONDS = 5.0
 
 
 def usual_queues() -> tuple[Queue, ...]:
-    """The queues that some stage uses and that have workers on this machine."""
-    used = set(QUEUE_OF_STAGE.values())
-    return tuple(queue for queue in QUEUES if queue in used and settings.QUEUE_WORKERS[queue])
+    """The queues that have workers on this machine."""
+    return tuple(queue for queue in QUEUES if settings.QUEUE_WORKERS[queue])
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Supervisor:
     clusters: list[GuardedCluster] = field(default_factory=list)
     courier: Courier = field(default_factory=Courier)
     _strays_at: float = field(default=0.0, repr=False)
+    _strays: threading.Thread | None = field(default=None, repr=False)
     _orphans: Orphans = field(default_factory=lambda: Orphans(settings.WORKER_NAME), repr=False)
     _orphans_at: float = field(default=0.0, repr=False)
     _beat_at: float = field(default=0.0, repr=False)
@@ -95,6 +96,7 @@ class Supervisor:
         first = self.worker is None
         if self.worker is None:
             self.worker = workers.announce(self.queues)
+            logger.info("%s serves %s", self.worker.name, ", ".join(self.queues))
         self._beat_at = time.monotonic()
         for cluster in self.clusters:
             if self.worker.state == Worker.ACTIVE:
@@ -111,9 +113,14 @@ class Supervisor:
             self._orphans.look()
 
     def _sweep_strays(self) -> None:
+        """Beside the rounds: it asks the storage, and one that hangs must not keep us from guarding the clusters."""
+        if self._strays is not None and self._strays.is_alive():
+            return
         if time.monotonic() - self._strays_at > STRAYS_EVERY_SECONDS:
             self._strays_at = time.monotonic()
-            sweeping.sweep_strays()
+            # It dies with the process, as others may that sweep: what it leaves undone is done the next time.
+            self._strays = threading.Thread(target=_sweep_strays, name="strays", daemon=True)
+            self._strays.start()
 
     def _watch(self) -> None:
         assert self.worker is not None
@@ -145,3 +152,12 @@ class Supervisor:
             workers.leave(self.worker)
         except DatabaseTrouble:
             logger.warning("could not say goodbye: the database does not answer")
+
+
+def _sweep_strays() -> None:
+    try:
+        sweeping.sweep_strays()
+    except (DatabaseTrouble, OSError):
+        logger.exception("the database or the machine refuses to have its strays swept; trying again")
+    finally:
+        connection.close()

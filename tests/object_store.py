@@ -27,7 +27,7 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_endpoint: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Both storages lie in one empty bucket. Gives the client to look into it."""
+    """All storages lie in one empty bucket. Gives the client to look into it."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-ours")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -39,6 +39,7 @@ def s3(s3_endpoint: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iter
         **settings.STORAGES,
         "default": {"BACKEND": backend, "OPTIONS": {**common, "location": "store"}},
         "outputs": {"BACKEND": backend, "OPTIONS": {**common, "location": "output"}},
+        "heads": {"BACKEND": backend, "OPTIONS": {**common, "location": "heads"}},
     }
     assert storages["default"].location == "store"
     yield client

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import uuid
 from datetime import timedelta
 
@@ -16,13 +14,15 @@ from jobs import attempt_log, pipeline
 from jobs.attempt_log import MOST_BYTES, read_log, work_dir
 from jobs.claims import claim
 from jobs.lifecycle import move
-from jobs.log_context import bound_ids
+from jobs.log_lines import LineFormatter
 from jobs.models import Attempt, StageRun
 from jobs.sources import roots_of
-from jobs.stages.base import Outcome
+from jobs.stage_process import LOG_FILE
 from jobs.states import Stage
 from jobs.sweeping import take_back_lapsed
 from rendering.samples import tiny_document, tiny_project
+from tests.jobs import odd_stages
+from tests.jobs.odd_stages import name_of
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
@@ -39,73 +39,69 @@ def queued(batch):
     return job
 
 
-def run(monkeypatch, prepare) -> Attempt:
-    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, prepare)
+def run(monkeypatch, stage) -> Attempt:
+    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, name_of(stage))
     pipeline.work_once()
     return Attempt.objects.get()
 
 
-def talkative(inputs, report):
-    report("reading the PSD", 5)
-    report("reading the PSD", 6)
-    print("printed by Python")
-    os.write(2, b"printed by a C library\n")
-    print("complained by Python", file=sys.stderr, flush=True)
-    logging.getLogger("psd_tools").warning("logged with %s", dict(bound_ids())["job"])
-    return Outcome(result={"matches": []})
-
-
 def test_an_attempt_keeps_what_worker_and_stage_said(queued, monkeypatch):
-    attempt = run(monkeypatch, talkative)
+    attempt = run(monkeypatch, odd_stages.talkative)
     assert attempt.outcome == "done", attempt.error
     for words in (
-        "Ingestion begins on",
+        f"Ingestion begins on {attempt.worker}",
         "printed by Python",
         "complained by Python",
         "a C library",
-        "logged with PC-1",
+        "WARNING psd_tools logged for PC-1",
+        "ERROR rendering went wrong",
+        "ValueError: why",
         "done in",
     ):
         assert words in attempt.log, attempt.log
     assert attempt.log.count("reading the PSD") == 1
-    assert attempt.log.index("begins on") < attempt.log.index("logged with") < attempt.log.index("done in")
+    assert "not asked for" not in attempt.log
+    assert attempt.log.index("begins on") < attempt.log.index("logged for") < attempt.log.index("done in")
+
+
+def test_what_a_stage_logs_looks_like_all_lines_and_names_its_job(queued, monkeypatch):
+    class Kept(logging.Handler):
+        def emit(self, record):
+            lines.append(LineFormatter().format(record))
+
+    lines: list[str] = []
+    handler = Kept()
+    logging.getLogger().addHandler(handler)
+    try:
+        run(monkeypatch, odd_stages.talkative)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    line = next(line for line in lines if "logged for" in line)
+    assert "WARNING psd_tools [request=- job=PC-1 run=" in line
+    trouble = next(line for line in lines if "went wrong" in line)
+    assert trouble.endswith("ValueError: why")
 
 
 def test_a_failure_keeps_its_traceback_and_what_was_said_before(queued, monkeypatch):
-    def broken(inputs, report):
-        os.write(1, b"on the way\n")
-        raise RuntimeError("bad luck")
-
-    log = run(monkeypatch, broken).log
-    assert log.index("on the way") < log.index("RuntimeError: bad luck")
+    log = run(monkeypatch, odd_stages.bug).log
+    assert log.index("on the way") < log.index("KeyError: 'slot'")
     assert "Traceback" in log
 
 
 def test_a_log_is_bounded_and_says_so(queued, monkeypatch):
-    def flood(inputs, report):
-        os.write(1, b"first line\n" + b"x" * 3 * MOST_BYTES + b"\nlast line\n")
-        return Outcome(result={"matches": []})
-
-    log = run(monkeypatch, flood).log
+    log = run(monkeypatch, odd_stages.flood).log
     assert len(log.encode()) <= MOST_BYTES
     assert "last line" in log
     assert "first line" not in log
 
 
 def test_what_is_no_text_is_kept_as_far_as_it_is(queued, monkeypatch):
-    def binary(inputs, report):
-        os.write(1, b"\xff\x00 caf\xc3\xa9\n")
-        return Outcome(result={"matches": []})
-
-    assert "\ufffd café" in run(monkeypatch, binary).log
+    assert "\ufffd café" in run(monkeypatch, odd_stages.binary).log
 
 
 def test_lines_of_others_stay_out(queued, monkeypatch):
-    def quiet(inputs, report):
-        return Outcome(result={"matches": []})
-
     logging.getLogger("x").warning("before")
-    log = run(monkeypatch, quiet).log
+    log = run(monkeypatch, odd_stages.quiet).log
     logging.getLogger("x").warning("after")
     assert "before" not in log
     assert "after" not in Attempt.objects.get().log
@@ -116,10 +112,11 @@ def test_what_a_killed_worker_had_logged_is_found_where_it_lies(queued):
     lease = claim("gone:1")
     folder = work_dir(lease.run_id, lease.token)
     folder.mkdir(parents=True)
-    (folder / attempt_log.FILE_NAME).write_text("its last words\n")
+    said = f"{'what it did' * 8_000}\nits last words\n"
+    (folder / LOG_FILE).write_text(said)
     StageRun.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     assert take_back_lapsed() == 1
-    assert Attempt.objects.get().log == "its last words\n"
+    assert Attempt.objects.get().log == said
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path):

@@ -29,6 +29,7 @@ def use(monkeypatch, settings, **address):
     values = {"socket_connect_timeout": 2.0, "socket_timeout": 5.0, "retry": Retry(NoBackoff(), 0), **address}
     settings.Q_CLUSTER = {key: value for key, value in settings.Q_CLUSTER.items() if key != "orm"} | {"redis": values}
     monkeypatch.setattr(Conf, "ORM", None)
+    monkeypatch.setattr(Conf, "BROKER_CLASS", None)
     monkeypatch.setattr(Conf, "REDIS", values)
     monkeypatch.setattr(Conf, "PREFIX", uuid.uuid4().hex)
     monkeypatch.setattr(queue, "_broker", queue._Broker())

@@ -1,4 +1,4 @@
-"""jobs.claims: who is next, by index, and that limits and pauses hold."""
+"""jobs.claims and jobs.turns: who is next, by index, and that limits and pauses hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from batches.models import Batch
-from jobs import aging, claims, pauses, pipeline, sweeping
+from jobs import aging, claims, pauses, pipeline, sweeping, turns
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.lifecycle import move
 from jobs.models import PRIORITIES, Event, StageRun, Team
@@ -150,7 +150,7 @@ def plan_of(rows) -> str:
     ids=["next team", "first team", "next batch", "first batch"],
 )
 def test_every_step_of_a_claim_is_a_seek_in_one_index_without_sorting(column, narrow, db):
-    plan = plan_of(claims.head_of_line(column, queue="light", rank=2, **narrow))
+    plan = plan_of(turns.head_of_line(column, queue="light", rank=2, **narrow))
     assert "run_to_claim" in plan
     assert "SEARCH" in plan or "Index Cond" in plan
     for name in ("rank", column, *(["team_id"] if "team" in narrow else [])):
@@ -158,8 +158,15 @@ def test_every_step_of_a_claim_is_a_seek_in_one_index_without_sorting(column, na
     assert not any(word in plan.upper() for word in ("SORT", "TEMP B-TREE", "SEQ SCAN", "SCAN JOBS_STAGERUN\n"))
 
 
-def test_the_lowest_rank_is_found_by_a_seek_in_the_same_index(db):
-    plan = plan_of(claims.in_line("light").values_list("rank")[:1])
+@pytest.mark.parametrize(("column", "team"), [("team_id", None), ("batch_id", 1)])
+def test_who_is_next_in_turn_is_found_by_two_such_seeks_in_one_statement(column, team, db):
+    plan = plan_of(turns.next_of_line(column, turn="light", queue="light", rank=2, team=team))
+    assert plan.count("run_to_claim") == 2
+    assert not any(word in plan.upper() for word in ("SORT", "TEMP B-TREE", "SEQ SCAN", "SCAN JOBS_STAGERUN\n"))
+
+
+def test_the_most_urgent_rank_is_found_by_a_seek_in_the_same_index(db):
+    plan = plan_of(turns.line_of("light", turn="light:aged"))
     assert "run_to_claim" in plan
     assert not any(word in plan.upper() for word in ("SORT", "TEMP B-TREE", "SEQ SCAN", "SCAN JOBS_STAGERUN\n"))
 
@@ -185,6 +192,78 @@ def test_a_claim_asks_no_more_of_a_long_queue_than_of_a_short_one(batch, django_
     for _ in range(60):
         queue(batch)
     assert count_of_queries(django_assert_max_num_queries, 40) <= short
+
+
+# Aged and fresh work --------------------------------------------------------------------------------------------------
+def order_of(**named) -> str:
+    """The order of all claims, by the one-letter names of lists of jobs."""
+    names = {job.pk: name for name, jobs in named.items() for job in jobs}
+    return "".join(names[run.job_id] for run in all_claimed())
+
+
+def queue_aged(count, batch, *, minutes, priority="normal"):
+    jobs = [queue(batch, priority=PRIORITIES[priority]) for _ in range(count)]
+    for job in jobs:
+        wait(job, minutes=minutes)
+    for _ in aging.AGING:
+        sweeping.sweep()
+    return jobs
+
+
+def test_one_old_run_goes_before_fresh_work_of_others_each_time(batches):
+    fresh = [queue(batches[0]) for _ in range(4)]
+    for place in range(2):
+        (old,) = queue_aged(1, batches[2], minutes=16)
+        assert [claimed().job, claimed().job] == [old, fresh[place]]
+
+
+@pytest.mark.parametrize("small", [1, 2], ids=["of the same team", "of another team"])
+@pytest.mark.parametrize(("priority", "minutes"), [("normal", 16), ("low", 31), ("low", 121)])
+def test_a_large_batch_that_waited_long_shares_with_a_fresh_small_one(batches, small, priority, minutes):
+    aged = queue_aged(8, batches[0], minutes=minutes, priority=priority)
+    fresh = [queue(batches[small], priority=PRIORITIES[priority]) for _ in range(3)]
+    urgent = [queue(batches[small], priority=PRIORITIES["urgent"]) for _ in range(2)]
+    assert order_of(a=aged, f=fresh, u=urgent) == "uuafafafaaaaa"
+
+
+def test_aged_work_advances_under_a_stream_of_fresh_work_and_all_of_that_too(batches):
+    aged = queue_aged(4, batches[0], minutes=16)
+    order = []
+    for _ in range(8):
+        queue(batches[1]), queue(batches[2])
+        order.append(claimed().job)
+    assert [job in aged for job in order] == [True, False] * 4
+    assert {job.batch for job in order[1::2]} == set(batches[1:])
+
+
+def test_aged_work_takes_turns_with_high_work_and_fresh_work_comes_after_both(batches):
+    aged, fresh = queue_aged(4, batches[0], minutes=16), [queue(batches[1]) for _ in range(4)]
+    high = [queue(batches[2], priority=PRIORITIES["high"]) for _ in range(4)]
+    assert order_of(a=aged, f=fresh, h=high) == "ahf" * 4
+
+
+def test_low_work_that_waited_long_starves_no_fresh_work_of_any_rank(batches):
+    older = queue_aged(6, batches[0], minutes=121, priority="low")
+    old = queue_aged(6, batches[1], minutes=31, priority="low")
+    normal = [queue(batches[2]) for _ in range(2)]
+    fresh = [queue(batches[2], priority=PRIORITIES["low"]) for _ in range(2)]
+    assert order_of(O=older, o=old, n=normal, f=fresh) == "OoOnOfOoOnOfoooo"
+
+
+def test_a_claim_of_fresh_work_beside_aged_work_asks_no_more_of_a_long_queue(batches, django_assert_max_num_queries):
+    def claim_two():
+        return [count_of_queries(django_assert_max_num_queries, 40) for _ in range(2)]
+
+    def queue_both(count):
+        queue_aged(count, batches[0], minutes=16)
+        for _ in range(count):
+            queue(batches[1])
+
+    queue_both(3)
+    claim_two()
+    short = claim_two()
+    queue_both(30)
+    assert claim_two() <= short
 
 
 # The database's clock -------------------------------------------------------------------------------------------------
@@ -343,6 +422,24 @@ def test_work_that_wants_too_much_is_tried_once_more_by_heavy_workers(batch, err
     job.refresh_from_db()
     move(job, "retry")
     assert job.runs.get().queue == "light"
+
+
+@pytest.mark.parametrize("before", ["transient", "worker"])
+def test_what_failed_otherwise_before_still_has_its_attempt_by_heavy_workers(batch, before):
+    job = queue(batch)
+
+    def fail(error_class):
+        job.runs.update(available_at=aging.Now())
+        pipeline.fail(claims.claim("w"), StageFailed("no", error_class=error_class))
+        return job.runs.values_list("state", "queue").get()
+
+    for _ in range(3):
+        assert fail(before) == ("queued", "light")
+    assert fail("memory") == ("queued", "heavy")
+    assert fail("time") == ("failed", "heavy")
+    job.refresh_from_db()
+    move(job, "retry")
+    assert fail("time") == ("queued", "heavy")
 
 
 def test_a_rate_limit_costs_no_attempt_and_is_kept_to(batch):

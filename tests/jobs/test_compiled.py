@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.db.models import Value as V
 from django.db.models.functions import Now
 from django.utils import timezone
+from django_q.models import OrmQ
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batches.models import Batch
-from jobs import claims
-from jobs.compiled import Delete, Insert, Objects, Rows, Update
+from jobs import claims, turns
+from jobs.compiled import Delete, Given, Insert, Objects, Rows, Update
 from jobs.compiled import given as value
-from jobs.models import Asset, Attempt, Event, Job, StageRun, Team, Warning, Worker
+from jobs.models import Asset, Attempt, Event, Job, StageRun, Team, Turn, Worker
 from jobs.states import QUEUES, State
 from tests.people import make_job
 
 RUNS = st.lists(
-    st.tuples(st.sampled_from(QUEUES), st.integers(0, 3), st.integers(0, 3), st.integers(-5, 5)), max_size=12
+    st.tuples(st.sampled_from(QUEUES), st.integers(0, 3), st.integers(0, 2), st.integers(0, 3), st.integers(-5, 5)),
+    max_size=12,
 )
 
 
 def make_runs(batches, wanted):
-    for queue, rank, which, minutes in wanted:
+    for queue, priority, ranks_risen, which, minutes in wanted:
+        rank = max(priority - ranks_risen, min(priority, 1))  # nothing rises to urgent
         job = make_job(batches[which], state=State.QUEUED)
         run = StageRun.objects.create(job=job, stage=1, input_hash="x", queue=queue.value)
-        StageRun.objects.filter(pk=run.pk).update(rank=rank, available_at=Now() + timedelta(minutes=2 * minutes - 1))
+        StageRun.objects.filter(pk=run.pk).update(
+            priority=priority, rank=rank, available_at=Now() + timedelta(minutes=2 * minutes - 1)
+        )
 
 
 @pytest.fixture
@@ -57,36 +64,82 @@ def test_every_seek_finds_what_the_query_finds(column, is_bound, batches):
             for queue in QUEUES:
                 for rank in range(4):
                     asked = {"queue": queue.value, "rank": rank, **limits}
-                    found = claims._SEEKS[column, is_bound].first(**asked)
-                    assert found == claims.head_of_line(column, **asked).first()
+                    found = turns._SEEKS[column, is_bound].first(**asked)
+                    assert found == turns.head_of_line(column, **asked).first()
             transaction.set_rollback(True)
 
     check()
 
 
-def test_the_claims_order_is_that_of_the_rules(batches):
-    """Against the rules in plain Python: rank, then teams in turn, then their batches in turn, then time."""
-
+@pytest.mark.parametrize("column", ["team_id", "batch_id"])
+def test_who_is_next_in_turn_is_the_one_behind_the_last_or_else_the_first(column, batches):
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(RUNS, st.none() | st.integers(0, 3))
+    def check(wanted, last):
+        with transaction.atomic():
+            make_runs(batches, wanted)
+            keys = [0, *sorted({getattr(batch, "team_id" if column == "team_id" else "pk") for batch in batches})]
+            served = 0 if last is None else keys[min(last, len(keys) - 1)]
+            if last is not None:
+                Turn.objects.create(key="turn", last=served)
+            team = {"team": batches[0].team_id} if column == "batch_id" else {}
+            for queue in QUEUES:
+                for rank in range(4):
+                    line = {"queue": queue.value, "rank": rank, **team}
+                    behind = turns.head_of_line(column, after=served, **line).first()
+                    first = turns.head_of_line(column, after=0, up_to=served, **line).first()
+                    found = turns._NEXT[column].first(turn="turn", **line)
+                    expected = behind or first
+                    assert found == (None if expected is None else (*expected, served))
+            transaction.set_rollback(True)
+
+    check()
+
+
+def first_in_turn(waiting, rank, served):
+    line = [run for run in waiting if run["rank"] == rank]
+    if not line:
+        return None
+    for column in ("team_id", "batch_id"):
+        last = served.get(rank if column == "team_id" else (rank, line[0]["team_id"]), 0)
+        following = min(line, key=lambda run: (run[column] <= last, run[column]))[column]
+        line = [run for run in line if run[column] == following]
+    return min(line, key=lambda run: (run["available_at"], run["id"]))
+
+
+def next_by_the_rules(waiting, served, aged_went_last, ranks=range(4)):
+    for rank in ranks:
+        run = first_in_turn(waiting, rank, served)
+        if run is not None and run["rank"] < run["priority"] and rank in aged_went_last:
+            return next_by_the_rules(waiting, served, aged_went_last, range(rank + 1, 4)) or run
+        if run is not None:
+            return run
+    return None
+
+
+def test_the_claims_order_is_that_of_the_rules(batches):
+    """Against the rules in plain Python: rank, then teams in turn, then their batches in turn, then time; and every
+    second turn of what rose by age goes to the ranks below."""
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
     @given(RUNS)
     def check(wanted):
         with transaction.atomic():
             make_runs(batches, wanted)
             waiting = list(
                 StageRun.objects.filter(queue="light", available_at__lte=Now()).values(
-                    "id", "rank", "team_id", "batch_id", "available_at"
+                    "id", "rank", "priority", "team_id", "batch_id", "available_at"
                 )
             )
             served: dict[object, int] = {}
+            aged_went_last: set[int] = set()
             order = []
             while waiting:
-                line = [run for run in waiting if run["rank"] == min(run["rank"] for run in waiting)]
-                for column, key in (("team_id", "team"), ("batch_id", "batch")):
-                    last = served.get(key if key == "team" else (key, line[0]["team_id"]), 0)
-                    following = min(line, key=lambda run: (run[column] <= last, run[column]))[column]
-                    line = [run for run in line if run[column] == following]
-                run = min(line, key=lambda run: (run["available_at"], run["id"]))
-                served["team"], served["batch", run["team_id"]] = run["team_id"], run["batch_id"]
+                run = next_by_the_rules(waiting, served, aged_went_last)
+                rank = run["rank"]
+                served[rank], served[rank, run["team_id"]] = run["team_id"], run["batch_id"]
+                aged_went_last -= set(range(rank))
+                aged_went_last |= {rank} if rank < run["priority"] else set()
                 order.append(run["id"])
                 waiting.remove(run)
             claimed = []
@@ -187,8 +240,9 @@ def test_a_model_whose_columns_the_database_makes_is_refused():
         Insert(Worker)
 
 
-def test_updates_and_deletes_count_their_rows(batch):
-    jobs = [make_job(batch) for _ in range(3)]
+def test_updates_count_their_rows(batch):
+    for _ in range(3):
+        make_job(batch)
     raised = Update(
         lambda: Job.objects.filter(batch=value(Job, "batch"), priority=value(Job, "priority", name="before")),
         lambda: {"priority": F("priority") + 1, "notes": value(Job, "notes")},
@@ -196,8 +250,60 @@ def test_updates_and_deletes_count_their_rows(batch):
     assert raised(batch=batch.pk, before=2, notes="100 % ü") == 3
     assert raised(batch=batch.pk, before=2, notes="") == 0
     assert set(Job.objects.values_list("priority", "notes")) == {(3, "100 % ü")}
-    for job in jobs:
-        Warning.objects.create(job=job, stage=1, code="x", severity="info", message="m")
-    gone = Delete(lambda: Warning.objects.filter(job=value(Warning, "job")))
-    assert (gone(job=jobs[0].pk), gone(job=jobs[0].pk)) == (1, 0)
-    assert Warning.objects.count() == 2
+
+
+def test_a_deletion_counts_its_rows(db):
+    for key in ("light", "light", "heavy"):
+        OrmQ.objects.create(key=key, payload="100 % ü", lock=None)
+    deleted = Delete(lambda: OrmQ.objects.filter(key=value(OrmQ, "key"), payload="100 % ü"))
+    assert (deleted(key="light"), deleted(key="light")) == (2, 0)
+    assert OrmQ.objects.get().key == "heavy"
+
+
+# What PostgreSQL prepares ---------------------------------------------------------------------------------------------
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans each time, in microseconds")
+
+
+@on_postgresql
+def test_a_statement_is_planned_once_for_a_connection(db):
+    for number in range(4):
+        assert turns._TURN.first(key=f"nobody {number}") is None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [sql for (sql,) in cursor.fetchall()]
+    assert len([sql for sql in prepared if '"jobs_turn"' in sql and "$1" in sql]) == 1
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("rows", "times"),
+    [
+        (turns._LINE, 1),
+        *((seek, 1) for seek in turns._SEEKS.values()),
+        *((one, 2) for one in turns._NEXT.values()),
+    ],
+)
+def test_a_plan_for_any_values_goes_by_the_index_of_what_is_queued(rows, times, db):
+    sql, params = rows._statement._made
+    assert all(isinstance(param, Given) for param in params)
+    numbers = iter(range(1, len(params) + 1))
+    with connection.cursor() as cursor:
+        # An empty table is read whole and sorted whatever its indexes are; what counts is that the index can do it all.
+        for name in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
+            cursor.execute(f"SET LOCAL {name} = off")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute("PREPARE probe AS " + re.sub("%s", lambda _: f"${next(numbers)}", sql))
+        cursor.execute(f"EXPLAIN EXECUTE probe ({', '.join(['NULL'] * len(params))})")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE probe")
+    assert plan.count("run_to_claim") == times
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
+
+
+def test_a_percent_sign_in_what_is_always_the_same_stays_one(blue):
+    Team.objects.filter(pk=blue.pk).update(name="100 %s of it")
+    of_key = Rows(
+        lambda: Team.objects.filter(pk=value(Team, "id"), name="100 %s of it").values_list("name", V("%"), V("it's"))
+    )
+    assert of_key.first(id=blue.pk) == ("100 %s of it", "%", "it's")

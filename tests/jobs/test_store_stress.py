@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +15,7 @@ from django.db import connections
 from jobs.storage import CHUNK_BYTES, storage_named, sweep_parts
 from jobs.store import put
 
+pytestmark = pytest.mark.django_db(transaction=True)
 PROCESSES = 8
 SHARED = [f"shared {number}".encode() * 20_000 for number in range(4)]
 
@@ -38,6 +41,9 @@ def race(work: Callable[[int], None]) -> list[int]:
                 os.read(go, 1)
                 work(number)
                 code = 0
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()  # pytest shows what a failed test's children wrote
             finally:
                 os._exit(code)
         children.append(pid)
@@ -46,7 +52,6 @@ def race(work: Callable[[int], None]) -> list[int]:
     return [os.waitpid(pid, 0)[1] for pid in children]
 
 
-@pytest.mark.django_db(transaction=True)
 def test_processes_that_store_the_same_and_other_contents_leave_each_once(tmp_path, anywhere):
     def work(number):
         for index, data in enumerate([*SHARED, f"own {number}".encode()]):
