@@ -17,6 +17,8 @@ from jobs.parts import part_in, sweep_parts_in
 
 CHUNK_BYTES = 2**20
 ALIASES = ("default", "outputs")
+HEADS = "heads"
+"""The storage of noted heads (``jobs/noted_heads.py``)."""
 PIECES = ".incoming"
 """The folder of files that arrive piece by piece (``jobs/pieces.py``). What is in it has no name yet."""
 
@@ -103,5 +105,7 @@ class AtomicFileSystemStorage(FileSystemStorage):
 
 
 def sweep_parts() -> int:
-    """Removes what killed writers left half made in both storages and in this machine's cache. Returns how many."""
-    return sum(storage_named(alias).sweep_parts() for alias in ALIASES) + sweep_parts_in(Path(settings.CACHE_DIR))
+    """Removes what killed writers left half made in all storages and in this machine's cache. Returns how many."""
+    return sum(storage_named(alias).sweep_parts() for alias in (*ALIASES, HEADS)) + sweep_parts_in(
+        Path(settings.CACHE_DIR)
+    )

@@ -1,4 +1,4 @@
-"""Whether records and stored files agree. Looks only; works through any number of them in pages."""
+"""Whether records and stored files agree; works through any number of them in pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs.models import Asset, Deployment
+from jobs.models import Asset, Deployment, Leftover
 from jobs.storage import storage_named
 
 PAGE = 500
@@ -38,11 +38,36 @@ def records_without_file(alias: str) -> Iterator[str]:
 
 
 def files_without_record(alias: str, *, grace: timedelta) -> Iterator[str]:
-    """One line for each stored file that no record names. Files younger than ``grace`` may be about to get theirs."""
+    """One line for each stored file that no record names. Files younger than ``grace`` may be about to get theirs.
+
+    Leftovers that wait for their end (``jobs.leftovers``) are known, and not told.
+    """
+    return (f"{alias}: {name} has no record" for name in _strays(alias, grace))
+
+
+def let_go(*, grace: timedelta) -> int:
+    """Notes contents without a record as leftovers, which the sweep deletes a day later if they are still nobody's.
+
+    Only of the default storage: in ``outputs`` may lie what people have put there. Returns how many.
+    """
+    storage = storage_named("default")
+    noted = 0
+    names = _strays("default", grace)
+    while page := list(islice(names, PAGE)):
+        rows = [Leftover(storage="default", storage_name=name, size_bytes=storage.size(name)) for name in page]
+        noted += len(Leftover.objects.bulk_create(rows))
+    return noted
+
+
+def _strays(alias: str, grace: timedelta) -> Iterator[str]:
     names = storage_named(alias).names()
     limit = timezone.now() - grace
     while page := list(islice(names, PAGE)):
-        known = set(Asset.objects.filter(storage=alias, storage_name__in=page).values_list("storage_name", flat=True))
+        recorded = Asset.objects.filter(storage=alias, storage_name__in=page).order_by()
+        waiting = Leftover.objects.filter(storage=alias, storage_name__in=page, gone_at=None).order_by()
+        known = set(
+            recorded.values_list("storage_name", flat=True).union(waiting.values_list("storage_name", flat=True))
+        )
         strangers = [name for name in page if name not in known]
         if alias == "outputs":
             strangers = [name for name in strangers if not _is_planned(name)]
@@ -52,7 +77,7 @@ def files_without_record(alias: str, *, grace: timedelta) -> Iterator[str]:
             except FileNotFoundError:
                 continue  # it went in this moment
             if not young:
-                yield f"{alias}: {name} has no record"
+                yield name
 
 
 def _is_planned(name: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.team import Team
 from jobs.teams import TeamQuerySet
 
@@ -36,7 +36,7 @@ class RetentionPolicy(models.Model):
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    changed_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["RetentionPolicy"].as_manager()
 
@@ -55,7 +55,7 @@ class Pin(models.Model):
 
     batch = models.OneToOneField("batches.Batch", on_delete=models.CASCADE, related_name="pin")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    at = models.DateTimeField(default=timezone.now, editable=False)
+    at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["Pin"].as_manager()
 

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from batches.intake import opening
 from batches.models import Batch
 from jobs import retention
 from jobs.errors import Invalid, NotAllowed
@@ -20,11 +21,13 @@ from jobs.states import Stage, State
 from jobs.storage import storage_named
 from jobs.storage_check import records_without_file
 from jobs.store import Removed, open_asset, put_asset
+from tests.batches.sheets import both, good_rows, sent
+from tests.batches.test_opening import preview
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(days=40)
-RULES = [rule.name for rule in retention.RULES]
+RULES = RetentionPolicy.DAYS
 
 
 @pytest.fixture
@@ -111,6 +114,10 @@ def test_archived_and_deleted_batches_count_from_then(batch, blue, stored):
     assert retention.mark_due(archived) == 0
     Batch.objects.filter(pk=batch.pk).update(archived_at=timezone.now() - timedelta(days=29))
     assert retention.mark_due(archived) == 0
+    Batch.objects.filter(pk=batch.pk).update(archived_at=timezone.now() - timedelta(days=31))
+    assert retention.mark_due(policy(blue, preview_days=1, deployed_days=1, failed_days=1, archived_days=None)) == 0
+    assert retention.mark_due(policy(blue, archived_days=30)) == 1
+    Asset.objects.filter(pk=asset.pk).update(removed_at=None)
     Batch.objects.filter(pk=batch.pk).update(archived_at=None, deleted_at=timezone.now() - timedelta(days=31))
     assert retention.mark_due(archived) == 0
     assert retention.mark_due(policy(blue, deleted_days=30)) == 1
@@ -151,6 +158,29 @@ def test_what_is_pinned_stays_until_it_is_unpinned(people, batch, blue, stored):
     retention.unpin(people.olga, batch)
     assert retention.mark_due(everything(blue)) == 2
     assert list(Event.objects.filter(verb__in=["pin", "unpin"]).values_list("verb", flat=True)) == ["pin", "unpin"]
+
+
+@pytest.mark.parametrize("rule", retention.RULES, ids=lambda rule: rule.name)
+def test_no_rule_touches_what_is_pinned(people, blue, tmp_path, rule):
+    """Each rule alone, beside a batch that is old in every way: it removes its files, and none while it is pinned."""
+    upload = preview(people.olga, blue, *good_rows(1))
+    batch = opening.commit_all(people.olga, upload)
+    long_ago = timezone.now() - LONG_AGO
+    state = State.FAILED if rule.name == "failed_days" else State.DONE
+    Job.objects.filter(batch=batch).update(state=state, moved_at=long_ago, finished_at=long_ago)
+    kinds = {"preview_days": "poster", "deployed_days": "released_project"}
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"made")
+    made = put_asset(path, team=blue, kind=kinds.get(rule.name, "layer"), name="a", job=batch.jobs.get(), stage=1)
+    Asset.objects.filter(pk=made.pk).update(storage="outputs" if rule.name == "deployed_days" else "default")
+    ends = {"archived_at": long_ago} if rule.name == "archived_days" else {}
+    ends = {"deleted_at": long_ago} if rule.name.startswith("deleted_") else ends
+    Batch.objects.filter(pk=batch.pk).update(**ends)
+    keeps = policy(blue, **{rule.days or rule.name: 30})
+    retention.pin(people.olga, batch)
+    assert not retention.due_files(keeps, rule).exists()
+    retention.unpin(people.olga, batch)
+    assert retention.due_files(keeps, rule).exists()
 
 
 def test_another_teams_files_are_not_touched(batch, red, stored):
@@ -278,3 +308,39 @@ def test_space_counts_a_content_once(batch, blue, stored):
     assert (use.files, use.named_bytes, use.stored_bytes) == (2, 10, 5)
     (largest,) = retention.largest_batches(blue)
     assert (largest["batch"], largest["size_bytes"], largest["pinned"]) == (batch.pk, 10, False)
+
+
+def test_the_sheet_and_the_files_of_a_deleted_batch_go_with_it(people, blue):
+    upload = preview(people.olga, blue, *good_rows(1), files=[*both(), *sent(logo_png=b"P")])
+    batch = opening.commit_all(people.olga, upload)
+    Job.objects.filter(batch=batch).update(state=State.CANCELLED, stage=Stage.INGESTION)
+    keeps = policy(blue, deleted_days=30)
+    assert retention.mark_due(keeps) == 0, "it was not deleted"
+    Batch.objects.filter(pk=batch.pk).update(deleted_at=timezone.now() - timedelta(days=29))
+    assert retention.mark_due(keeps) == 0
+    Batch.objects.filter(pk=batch.pk).update(deleted_at=timezone.now() - timedelta(days=31))
+    assert {due.rule.name: due.files for due in retention.due(blue) if due.files} == {
+        "deleted_inputs": 3,
+        "deleted_sheets": 1,
+    }
+    listed = retention.due_list(keeps)
+    assert {(file.rule, file.batch, file.batch_name, file.batch_deleted) for file in listed} == {
+        (rule, batch.pk, batch.name, True) for rule in ("deleted_inputs", "deleted_sheets")
+    }
+    assert (len(listed), retention.due_list(keeps, rule="deleted_sheets").count()) == (4, 1)
+    assert retention.mark_due(keeps) == 4
+    assert retention.due_list(keeps).count() == 0
+    assert set(Event.objects.filter(verb="remove_files").values_list("batch", flat=True)) == {batch.pk}
+    assert not Asset.objects.filter(removed_at=None).exists()
+
+
+def test_a_file_of_a_deleted_batch_that_a_job_under_way_uses_stays(people, blue):
+    upload = preview(people.olga, blue, *good_rows(1))
+    batch = opening.commit_all(people.olga, upload)
+    Job.objects.filter(batch=batch).update(state=State.CANCELLED)
+    design = upload.files.get(name="a.psd").asset
+    make_job(Batch.objects.create(team=blue, created_by=people.olga), psd=design)
+    Batch.objects.filter(pk=batch.pk).update(deleted_at=timezone.now() - timedelta(days=31))
+    retention.mark_due(policy(blue, deleted_days=30))
+    design.refresh_from_db()
+    assert design.removed_at is None

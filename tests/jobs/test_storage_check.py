@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from jobs import storage_check
-from jobs.models import Asset, Deployment, StageRun
+from jobs import leftovers, storage_check
+from jobs.models import Asset, Deployment, Event, Leftover, StageRun
 from jobs.states import Stage, State
 from jobs.storage import storage_named
 from jobs.storage_check import files_without_record, records_without_file
@@ -63,6 +64,31 @@ def test_a_file_without_a_record_is_told(asset, alias):
     with pytest.raises(CommandError, match="1 files"):
         check(grace_minutes=0)
     assert "agree" in check(), "it is young: its record may be on its way"
+
+
+def test_strays_are_let_go_when_it_is_said_and_not_in_the_outputs(asset):
+    for alias in ("default", "outputs"):
+        storage_named(alias).put_if_absent("aa/stray", io.BytesIO(b"RIFX"))
+    with pytest.raises(CommandError, match="2 files"):
+        check(grace_minutes=0)
+    assert not Leftover.objects.exists()
+    with pytest.raises(CommandError, match="0 records without their file, 1 files without a record"):
+        check(grace_minutes=0, let_go=True)
+    assert Leftover.objects.get().storage_name == "aa/stray"
+    with pytest.raises(CommandError, match="1 files"):
+        check(grace_minutes=0, let_go=True)
+    assert Leftover.objects.count() == 1, "it is noted once"
+    assert leftovers.sweep() == 0
+    Leftover.objects.update(since=timezone.now() - timedelta(days=2))
+    assert leftovers.sweep() == 1
+    assert list(storage_named("default").names()) == [asset.storage_name]
+    assert list(storage_named("outputs").names()) == ["aa/stray"]
+    assert not Event.objects.exists(), "nobody knows whose it was"
+
+
+def test_a_young_file_is_not_let_go(asset):
+    storage_named("default").put_if_absent("aa/stray", io.BytesIO(b"RIFX"))
+    assert "0 contents go" in check(let_go=True)
 
 
 def test_a_release_in_the_making_is_no_stray(asset, batch):

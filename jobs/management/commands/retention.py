@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from jobs import retention
+from jobs import leftovers, retention
 from jobs.models import Team
 
 
@@ -24,20 +24,28 @@ class Command(BaseCommand):
             if not teams:
                 raise CommandError(f"there is no team {options['team']!r}")
         for team in teams:
-            for due in retention.due(team):
-                if due.files:
-                    self.stdout.write(
-                        f"{team.slug}: {due.rule.label}: {due.files} files, {due.size_bytes / 2**20:,.1f} MB"
-                    )
-                    if options["dry_run"] and options["verbosity"] > 1:
-                        for asset in retention.due_files(retention.policy_of(team), due.rule).iterator():
-                            self.stdout.write(f"  {asset.storage_name} {asset.name} ({asset.size_bytes} bytes)")
+            self._tell(team, with_files=options["dry_run"] and options["verbosity"] > 1)
         if options["dry_run"]:
             return
         removed = 0
         for team in teams:
             while marked := retention.mark_due(retention.policy_of(team)):
                 removed += marked
-        while retention.forget_contents():
+        while retention.forget_contents() or leftovers.sweep():
             pass
         self.stdout.write(f"{removed} files removed")
+
+    def _tell(self, team: Team, *, with_files: bool) -> None:
+        for due in retention.due(team):
+            if not due.files:
+                continue
+            self.stdout.write(f"{team.slug}: {due.rule.label}: {due.files} files, {due.size_bytes / 2**20:,.1f} MB")
+            if with_files:
+                for asset in retention.due_files(retention.policy_of(team), due.rule).iterator():
+                    self.stdout.write(f"  {asset.storage_name} {asset.name} ({asset.size_bytes} bytes)")
+        files, size_bytes = leftovers.waiting(team)
+        if files:
+            megabytes = f"{size_bytes / 2**20:,.1f} MB"
+            self.stdout.write(
+                f"{team.slug}: Contents that are nobody's since a day or less: {files} files, {megabytes}"
+            )
