@@ -5,7 +5,7 @@ It changes nothing and keeps a page of rows in memory. What it can find, and wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -59,15 +59,21 @@ class Reading:
 
 
 def verify(
-    team: Team, *, since: int = 0, expect: Head | None = None, reading: Reading | None = None
+    team: Team,
+    *,
+    since: int = 0,
+    expect: Head | None = None,
+    noted: Collection[Head] = (),
+    reading: Reading | None = None,
 ) -> Iterator[Finding]:
     """Checks the team's chain after position ``since``, whose seal is believed. Yields what is wrong, in order.
 
     ``expect`` is a head that was noted elsewhere, with its digest or the first ``LEAST_DIGITS`` of it at least.
+    ``noted`` are heads that we noted ourselves (``jobs.noted_heads``); they must all be in the chain.
     ``reading`` is brought up to date on the way.
     """
     reading = reading or Reading()
-    check = _Check(team=team, expect=expect, reading=reading)
+    check = _Check(team=team, expect=expect, noted=_by_position(noted), reading=reading)
     if since:
         yield from check.start_at(since)
     for seal, event in _rows(team.pk, since, reading.on_page):
@@ -75,13 +81,24 @@ def verify(
     yield from _without_seal(team)
     reading.waiting = Unsealed.objects.filter(team=team).count()
     yield from check.expectation()
+    yield from check.notes()
+
+
+def _by_position(heads: Collection[Head]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for head in heads:
+        found.setdefault(head.position, set()).add(head.digest)
+    return found
 
 
 @dataclass
 class _Check:
     team: Team
     expect: Head | None
+    noted: dict[int, set[str]]
     reading: Reading
+    strange: int | None = None
+    """The first place at which another head was noted than is there."""
 
     def start_at(self, since: int) -> Iterator[Finding]:
         believed = Seal.objects.filter(team=self.team, position=since).values_list("position", "digest").first()
@@ -136,6 +153,8 @@ class _Check:
         if self.expect is not None and here.position == self.expect.position:
             noted = self.expect.digest
             self.reading.met = len(noted) >= LEAST_DIGITS and here.digest.startswith(noted)
+        if self.strange is None and self.noted.get(here.position, {here.digest}) != {here.digest}:
+            self.strange = here.position
 
     def expectation(self) -> Iterator[Finding]:
         """Whether the head that was noted elsewhere is in the chain."""
@@ -147,6 +166,16 @@ class _Check:
         else:
             words = f"the seal at {noted} is not the one that was noted: the chain was written anew"
             yield self._finding("edited", words, position=noted)
+
+    def notes(self) -> Iterator[Finding]:
+        """Whether the heads that we noted ourselves are in the chain."""
+        end, last = self.reading.head.position, max(self.noted, default=0)
+        if end < last:
+            words = f"the chain ends at {end}, but its head was noted at {last}: its end was cut off"
+            yield self._finding("cut", words, position=last)
+        if self.strange is not None:
+            words = f"the seal at {self.strange} is not the one that was noted: the chain was written anew"
+            yield self._finding("edited", words, position=self.strange)
 
     def _finding(self, kind: str, message: str, **where: Any) -> Finding:
         return Finding(kind=kind, message=message, team=self.team.slug, **where)

@@ -12,11 +12,10 @@ KEPT = ("jobs_event", "jobs_seal")
 """The tables whose rows are neither changed nor deleted."""
 
 
-def names() -> frozenset[str]:
-    """The names of the triggers that must be there, beside what is PostgreSQL's alone."""
-    return frozenset(
-        {"jobs_event_is_noted", *(f"{table}_keeps_{what}" for table in KEPT for what in ("values", "rows"))}
-    )
+def names(vendor: str) -> frozenset[str]:
+    """The names of the triggers that must be there. SQLite knows no TRUNCATE to refuse."""
+    kept = ("values", "rows") if vendor == "sqlite" else ("values", "rows", "table")
+    return frozenset({"jobs_event_is_noted", *(f"{table}_keeps_{what}" for table in KEPT for what in kept)})
 
 
 def put_up(connection: Any) -> None:
@@ -40,7 +39,7 @@ def missing(connection: Any) -> list[str]:
     )
     with connection.cursor() as cursor:
         cursor.execute(query)
-        return sorted(names() - {name for (name,) in cursor.fetchall()})
+        return sorted(names(connection.vendor) - {name for (name,) in cursor.fetchall()})
 
 
 def _run(connection: Any, statements: list[str]) -> None:
@@ -64,7 +63,7 @@ def _sqlite_up() -> list[str]:
 
 
 def _sqlite_down() -> list[str]:
-    return [f"DROP TRIGGER IF EXISTS {name}" for name in sorted(names())]
+    return [f"DROP TRIGGER IF EXISTS {name}" for name in sorted(names("sqlite"))]
 
 
 def _postgresql_up() -> list[str]:

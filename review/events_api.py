@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import django_filters
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -15,7 +14,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 
 from jobs.api import Door, answers
-from jobs.api_filters import IdFilter, MomentFilter, StableOrdering, TextFilter
+from jobs.api_filters import Filters, IdFilter, MomentFilter, StableOrdering, TextFilter, TruthFilter
 from jobs.models import Event
 from review import event_export
 from review.serializers import EventSerializer
@@ -24,20 +23,21 @@ SINCE = "since"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class EventFilters(django_filters.FilterSet):  # type: ignore[misc]
+class EventFilters(Filters):
     team = TextFilter("team__slug", help_text="The team's slug.")
     verb = TextFilter("verb")
     job = IdFilter("job")
     job_id = TextFilter("job__job_id", lookup_expr="icontains", help_text="Finds text in the job's name.")
     batch = IdFilter("batch")
     actor = TextFilter("actor__username", help_text="A username.")
-    by_machine = django_filters.BooleanFilter("actor", lookup_expr="isnull", help_text="What no person did.")
+    by_machine = TruthFilter("actor", lookup_expr="isnull", help_text="What no person did.")
     after = MomentFilter("at", lookup_expr="gte")
     before = MomentFilter("at", lookup_expr="lt")
     since = IdFilter(
         "seal__number",
         lookup_expr="gt",
-        help_text="The `number` of the last event that you have (0: none). What was sealed after it, oldest first.",
+        help_text="The `number` of the last event that you have (0: none). What was sealed after it, oldest first;"
+        " not together with `ordering`.",
     )
     ordering = StableOrdering(fields=["at", "id"])
 
@@ -88,5 +88,5 @@ class EventDoor(ListModelMixin, Door[Event]):
         events = self.filter_queryset(self.get_queryset())
         key = "seal__number" if SINCE in self.request.query_params else "pk"
         rows = event_export.rows(events, key)
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingHttpResponse(write(rows), content_type=media_type, headers=headers)

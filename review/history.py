@@ -52,13 +52,23 @@ PAST = {
     "assign": "assigned",
     "comment": "commented on",
     "rotate_secret": "gave a new secret to",
+    "add_endpoint": "added",
+    "change_endpoint": "changed",
+    "remove_endpoint": "removed",
     "wait_long": "found nobody deciding about",
+    "revise": "changed the inputs of",
+    "correct": "corrected",
     "prioritise": "changed the priority of",
     "warning_resolved": "resolved a warning of",
     "warning_accepted": "accepted a warning of",
     "warning_reopened": "reopened a warning of",
     "open_batch": "opened",
     "amend_batch": "changed",
+    "link_sheet": "linked a sheet to",
+    "amend_sheet_link": "changed the sheet link of",
+    "unlink_sheet": "unlinked the sheet of",
+    "read_sheet": "found changes in the sheet of",
+    "update_batch": "applied a newer sheet to",
     "leave_out_rows": "left out rows of",
     "withdraw_batch": "took back",
     "archive_batch": "archived",
@@ -67,10 +77,26 @@ PAST = {
     "pause": "paused",
     "resume": "resumed",
     "switch_off_endpoint": "switched off",
+    "fail_errand": "gave up the errand",
+    "give_up_delivery": "gave up a delivery to",
     "share": "made a link to",
     "revoke_share": "revoked a link to",
 }
 """What each verb of the history says when it is over."""
+
+WITH_NAMES = frozenset(
+    {
+        *("pause", "resume", "switch_off_endpoint", "rotate_secret", "add_endpoint"),
+        *("change_endpoint", "remove_endpoint", "fail_errand", "give_up_delivery"),
+        *("link_sheet", "amend_sheet_link", "unlink_sheet", "read_sheet"),
+    }
+)
+WITH_CHANGES = frozenset(
+    {
+        *("open_batch", "update_batch", "amend_batch", "leave_out_rows", "withdraw_batch", "delete_batch"),
+        *("revise", "correct"),
+    }
+)
 
 
 class HistoryFilter(forms.Form):
@@ -212,24 +238,28 @@ def detail(event: Event) -> str:
             return ": ".join(str(data[name]) for name in ("machine", "stage") if data.get(name))
         case "give_back" | "fail":
             return f"attempt {data['attempt']}" if data.get("attempt") else ""
-        case "pause" | "resume" | "switch_off_endpoint" | "rotate_secret" if data.get("what"):
+        case verb if verb in WITH_NAMES and data.get("what"):
             return str(data["what"])
-        case "open_batch" | "amend_batch" | "leave_out_rows" | "withdraw_batch" | "delete_batch":
-            return _of_batch(event.verb, data)
+        case verb if verb in WITH_CHANGES:
+            return _of_changes(verb, data)
         case verb if verb in VERBS and data.get("open_warnings"):
             return f"{data['open_warnings']} open warnings"
         case _:
             return ""
 
 
-def _of_batch(verb: str, data: dict[str, Any]) -> str:
+def _of_changes(verb: str, data: dict[str, Any]) -> str:
     if verb == "open_batch":
         return f"{data.get('jobs', '?')} jobs from {data['sheet']}" if data.get("sheet") else ""
+    if verb == "update_batch":
+        parts = [f"{data[kind]} {kind}" for kind in ("new", "changed", "removed") if data.get(kind)]
+        return f"{data.get('sheet', '?')}: {', '.join(parts) or 'nothing'}"
     if verb in {"leave_out_rows", "withdraw_batch"}:
         return str(data.get("reason") or f"{data.get('left_out', '?')} rows")
     if verb == "delete_batch":
         return f"{data.get('directory_name', '?')}, {data.get('jobs', '?')} jobs"
-    return ", ".join(f"{name.replace('_', ' ')}: {_turned(change)}" for name, change in data.items())
+    changes = data.get("changes", {}) if verb in {"revise", "correct"} else data
+    return ", ".join(f"{name.replace('_', ' ')}: {_turned(change)}" for name, change in changes.items())
 
 
 def _turned(change: Any) -> str:

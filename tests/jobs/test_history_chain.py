@@ -144,13 +144,16 @@ def test_the_database_refuses_to_change_the_history(blue, job):
     assert (list(Event.objects.values()), list(Seal.objects.values())) == before
 
 
-def test_a_trigger_that_is_gone_is_named():
+def test_every_trigger_that_is_gone_is_named():
     assert history_guards.missing(connection) == []
-    with connection.cursor() as cursor:
-        on = " ON jobs_event" if connection.vendor == "postgresql" else ""
-        cursor.execute(f"DROP TRIGGER jobs_event_keeps_rows{on}")
-    assert history_guards.missing(connection) == ["jobs_event_keeps_rows"]
-    history_guards.put_up(connection)
+    names = history_guards.names(connection.vendor)
+    assert len(names) == (5 if connection.vendor == "sqlite" else 7)
+    for name in names:
+        table = "jobs_seal" if name.startswith("jobs_seal") else "jobs_event"
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER {name}{f' ON {table}' if connection.vendor == 'postgresql' else ''}")
+        assert history_guards.missing(connection) == [name]
+        history_guards.put_up(connection)
     assert history_guards.missing(connection) == []
 
 

@@ -328,7 +328,7 @@ def test_many_pages_are_read_as_one_chain(blue, batch, monkeypatch, django_asser
 
 def test_triggers_that_are_gone_are_found(chained):
     assert {one.kind for one in unguarded()} == {"unguarded"}
-    assert len(list(unguarded())) == 5
+    assert len(list(unguarded())) == (5 if connection.vendor == "sqlite" else 7)
     history_guards.put_up(connection)
     assert list(unguarded()) == []
 

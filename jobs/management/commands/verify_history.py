@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from jobs.history_chain import Head, last_head
 from jobs.history_check import LEAST_DIGITS, Finding, Reading, holes, unguarded, verify
 from jobs.models import Team
+from jobs.noted_heads import noted_heads
 
 MOST_LISTED = 1_000
 """Findings that are listed, for a team; the others are counted."""
@@ -24,7 +25,8 @@ MOST_LISTED = 1_000
 
 class Command(BaseCommand):
     help = (
-        "Checks that no event was edited, deleted, inserted or reordered since it was sealed. Changes nothing. "
+        "Checks that no event was edited, deleted, inserted or reordered since it was sealed, and that every noted "
+        "head is in its chain. Changes nothing. "
         "Exit code 1 when something is wrong."
     )
 
@@ -80,7 +82,7 @@ class _Told:
     def team(self, team: Team, *, since: int, expect: Head | None, progress: Progress) -> None:
         bar = progress.add_task(team.slug, total=last_head(team.pk).position, completed=since)
         reading = Reading(on_page=lambda position: progress.update(bar, completed=position))
-        listed, count = self._listed(verify(team, since=since, expect=expect, reading=reading))
+        listed, count = self._listed(verify(team, since=since, expect=expect, noted=_noted(team), reading=reading))
         progress.remove_task(bar)
         head = reading.head
         verdict = {"findings": listed, "findings_total": count}
@@ -107,6 +109,13 @@ class _Told:
         if self.as_json:
             told = {"ok": not self.wrong, "findings": self.everywhere_found, "teams": self.teams}
             self.out.write(json.dumps(told, indent=2))
+
+
+def _noted(team: Team) -> list[Head]:
+    try:
+        return noted_heads(team)
+    except OSError as error:
+        raise CommandError(f"The noted heads of {team.slug} cannot be read: {error}") from error
 
 
 def _line(finding: Finding) -> str:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import history_guards
 from jobs.history_chain import head
@@ -59,6 +59,40 @@ def test_an_edited_event_is_named(blue, history, capsys):
     assert code == 1
     assert f"edited: blue, position 2, event {history[1]}: the event (comment) or its seal was changed" in out
     assert "blue: 1 findings" in out
+
+
+TOUCHED = {
+    "edited": ["UPDATE jobs_event SET verb = 'approve_preview' WHERE id = {second}"],
+    "deleted": ["DELETE FROM jobs_event WHERE id = {second}"],
+    "missing": ["DELETE FROM jobs_seal WHERE event_id = {second}", "DELETE FROM jobs_event WHERE id = {second}"],
+    "inserted": [
+        "INSERT INTO jobs_event (team_id, batch_id, job_id, verb, from_state, to_state, reason, data, at)"
+        " SELECT team_id, batch_id, job_id, verb, from_state, to_state, 'put in', data, at FROM jobs_event"
+        " WHERE id = {second}"
+    ],
+    "reordered": [
+        "UPDATE jobs_seal SET position = 1000 WHERE event_id = {second}",
+        "UPDATE jobs_seal SET position = 2 WHERE event_id = {third}",
+        "UPDATE jobs_seal SET position = 3 WHERE event_id = {second}",
+    ],
+}
+"""What somebody does who has the database, by what is said of it."""
+
+
+@pytest.mark.parametrize("kind", TOUCHED)
+def test_whatever_was_done_to_the_history_is_said_and_ends_with_1(blue, history, capsys, monkeypatch, kind):
+    monkeypatch.setattr(verify_history, "unguarded", lambda: ())  # the triggers would be put up again
+    connection.check_constraints()
+    history_guards.take_down(connection)
+    with transaction.atomic():
+        assert run(capsys)[0] == 0
+        with connection.cursor() as cursor:
+            for statement in TOUCHED[kind]:
+                cursor.execute(statement.format(second=history[1], third=history[2]))
+        code, out = run(capsys)
+        transaction.set_rollback(True)
+    assert code == 1
+    assert f"{kind}: blue, " in out
 
 
 def test_one_team_is_checked_alone(blue, red, history, capsys):
