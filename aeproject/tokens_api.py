@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied, Throttled, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
 
+from aeproject.log_ins import address_of
 from jobs import tokens
 from jobs.api import PROBLEMS, DecisionParser, Door, NamedChoice, OneAnswer, answers, checked, person
 from jobs.api_access import ANY_SCOPE
+from jobs.idempotency import Idempotent
+from jobs.limits import TooMany, count_log_in, forgive_log_in
 from jobs.models import AccessToken
 from jobs.tokens import Scope
 
@@ -60,7 +63,7 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         help_text="All when left out.",
     )
     days = serializers.IntegerField(
-        required=False, min_value=1, max_value=10_000, help_text="Its life; TOKEN_DAYS when left out."
+        required=False, min_value=1, max_value=settings.TOKEN_MAX_DAYS, help_text="Its life; TOKEN_DAYS when left out."
     )
 
 
@@ -102,7 +105,6 @@ class TokenDoor(ListModelMixin, RetrieveModelMixin, Door[AccessToken]):
     queryset = AccessToken.objects.none()
     serializer_class = TokenSerializer
     scopes = reading_scopes = ANY_SCOPE
-    shows_secrets = True
 
     def get_queryset(self) -> QuerySet[AccessToken]:
         return AccessToken.objects.filter(user=person(self.request)).select_related("user").order_by("-id")
@@ -138,40 +140,14 @@ class TokenDoor(ListModelMixin, RetrieveModelMixin, Door[AccessToken]):
 
 
 # For a password -------------------------------------------------------------------------------------------------------
-class TokenByAddress(SimpleRateThrottle):
-    """So many attempts from one address."""
-
-    scope = "token_address"
-    rate = "60/min"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
-
-
-class TokenByAccount(SimpleRateThrottle):
-    """So many attempts at one account, wherever they come from: addresses are easy to change."""
-
-    scope = "token_account"
-    rate = "10/min"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str | None:
-        name = request.data.get("username") if isinstance(request.data, dict) else None
-        if not isinstance(name, str):
-            return None
-        ident = hashlib.sha256(name.casefold().encode("utf-8", "replace")).hexdigest()
-        return self.cache_format % {"scope": self.scope, "ident": ident}
-
-
-class ObtainToken(APIView):
-    """Nobody is known here yet, so that keys against repetition have no place."""
-
+class ObtainToken(Idempotent):
     parser_classes = [DecisionParser]
     renderer_classes = [JSONRenderer]
     content_negotiation_class = OneAnswer
     metadata_class = None
     authentication_classes = []
     permission_classes = []
-    throttle_classes = [TokenByAddress, TokenByAccount]
+    throttle_classes = []
     scopes = ANY_SCOPE
 
     @extend_schema(
@@ -185,10 +161,21 @@ class ObtainToken(APIView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """A new one at every call. Send it as ``Authorization: Bearer ...`` with every other request."""
+        """A new one at every call with another key, or none. Send it as ``Authorization: Bearer ...`` with every other
+        request.
+        """
         data = checked(PasswordSerializer, request)
-        user = authenticate(request._request, username=data["username"], password=data["password"])
+        name, address = data["username"], address_of(request._request)
+        try:
+            count_log_in(name, address)
+        except TooMany as refusal:
+            raise Throttled(refusal.retry_after_seconds, str(refusal)) from None
+        user = authenticate(request._request, username=name, password=data["password"])
         if not isinstance(user, User):
             raise ValidationError({"non_field_errors": ["Unable to log in with provided credentials."]})
+        forgive_log_in(name, address)
+        # Who asks is known only now. That the password is right is known, too, and it is noted nowhere.
+        asked = {field: value for field, value in data.items() if field != "password"}
+        self.claim_key(request, user, hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest())
         made, secret = tokens.issue(user, name=data["name"], scopes=_scopes(data), days=data.get("days"))
         return _fresh(made, secret, status=200)

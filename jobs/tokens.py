@@ -21,6 +21,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
+from jobs import clock
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import AccessToken, Integration, Membership, Team
 from jobs.states import Role
@@ -89,7 +90,7 @@ def issue(
             digest=digest_of(secret),
             scopes=[scope.value for scope in wanted],
             created_by=by or user,
-            expires_at=timezone.now() + timedelta(days=lifetime),
+            expires_at=clock.now() + timedelta(days=lifetime),
         )
     logger.info("token %s of %s made by %s: %s", token.prefix, user, by or user, " ".join(wanted))
     return token, secret
@@ -115,7 +116,7 @@ def token_of(secret: str) -> AccessToken:
 
 def note_use(token: AccessToken, address: str) -> None:
     """Remembers when and from where the token was used, once a minute at the most."""
-    now = timezone.now()
+    now = clock.now()
     if token.last_used_at is not None and now - token.last_used_at < USE_IS_NOTED_AFTER:
         return
     lately = Q(last_used_at__gt=now - USE_IS_NOTED_AFTER)
@@ -123,14 +124,14 @@ def note_use(token: AccessToken, address: str) -> None:
 
 
 def active_tokens(user: User) -> QuerySet[AccessToken]:
-    return AccessToken.objects.filter(user=user, revoked_at=None, expires_at__gt=timezone.now())
+    return AccessToken.objects.filter(user=user, revoked_at=None, expires_at__gt=clock.now())
 
 
 def revoke(user: User, token: AccessToken) -> None:
     """Ends a token at once. Raises NotAllowed for somebody else's, Conflict when it is revoked already."""
     if not AccessToken.objects.visible_to(user).filter(pk=token.pk).exists():
         raise NotAllowed("A token is revoked by its owner, or by a lead when it is an integration's.")
-    if not AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
+    if not AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=clock.now()):
         raise Conflict(f"The token {token.prefix}… was revoked already.", state="revoked")
     logger.info("token %s of %s revoked by %s", token.prefix, token.user, user)
 
@@ -149,7 +150,7 @@ class TokensEndWithThePassword:
 
     def password_changed(self, password: str, user: User | None = None) -> None:
         if user is not None:
-            AccessToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+            AccessToken.objects.filter(user=user, revoked_at=None).update(revoked_at=clock.now())
 
 
 def _day(moment: datetime) -> str:
@@ -205,11 +206,11 @@ def remove_integration(user: User, integration: Integration) -> None:
     """Its tokens end, its roles go, its name stays in the history. Raises NotAllowed, or Conflict when it is gone."""
     _require_lead(user)
     with transaction.atomic():
-        if not Integration.objects.filter(pk=integration.pk, removed_at=None).update(removed_at=timezone.now()):
+        if not Integration.objects.filter(pk=integration.pk, removed_at=None).update(removed_at=clock.now()):
             raise Conflict(f"{integration.name} was removed already.", state="removed")
         User.objects.filter(pk=integration.user_id).update(is_active=False)
         Membership.objects.filter(user_id=integration.user_id).delete()
-        AccessToken.objects.filter(user_id=integration.user_id, revoked_at=None).update(revoked_at=timezone.now())
+        AccessToken.objects.filter(user_id=integration.user_id, revoked_at=None).update(revoked_at=clock.now())
     logger.info("integration %s removed by %s", integration.user, user)
 
 

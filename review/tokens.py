@@ -1,4 +1,4 @@
-"""The page of API tokens: one's own, and for leads those of integrations. A secret is shown once, by the answer."""
+"""The page of API tokens: one's own, and for leads those of integrations. A secret is shown once, by the next page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs import tokens
+from jobs import shown_once, tokens
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import AccessToken, Team
 from jobs.states import Role
@@ -71,8 +73,12 @@ class IntegrationForm(TokenForm):
 
 
 @require_GET
+@never_cache
 def page(request: HttpRequest) -> HttpResponse:
-    return _show(request)
+    """The tokens; after one was made, this once, its secret."""
+    kept = shown_once.take(request)
+    token = AccessToken.objects.filter(pk=kept["token"]).select_related("user").first() if kept else None
+    return _show(request, fresh={"token": token, "secret": kept["secret"]} if kept and token else None)
 
 
 @require_POST
@@ -137,7 +143,7 @@ def remove_integration(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _made(request: HttpRequest, issue: Callable[[], tuple[AccessToken, str]], **forms_of: Any) -> HttpResponse:
-    """The page with the secret of a new token on it, or with the reason why there is none."""
+    """Leads to the page that shows the secret of a new token once; or the page with the reason why there is none."""
     try:
         token, secret = issue()
     except NotAllowed as error:
@@ -148,7 +154,9 @@ def _made(request: HttpRequest, issue: Callable[[], tuple[AccessToken, str]], **
         form = next(iter(forms_of.values()))
         form.add_error(error.field if error.field in form.fields else None, str(error))
         return _show(request, status=422, **forms_of)
-    return _show(request, fresh={"token": token, "secret": secret})
+    address = reverse("admin:tokens")
+    shown_once.keep(request, address, {"token": token.pk, "secret": secret})
+    return redirect(address)
 
 
 def _show(

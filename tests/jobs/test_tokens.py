@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from jobs import tokens
+from jobs import clock, tokens
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import AccessToken, Integration, Membership
 from jobs.states import Role
@@ -80,7 +80,7 @@ def test_what_is_no_token_opens_nothing(people, secret):
 
 def test_a_token_ends_when_it_expires(people):
     token, secret = issue(people.rita, name="a")
-    AccessToken.objects.filter(pk=token.pk).update(expires_at=timezone.now())
+    AccessToken.objects.filter(pk=token.pk).update(expires_at=clock.now())
     with pytest.raises(BadToken, match="expired"):
         token_of(secret)
 

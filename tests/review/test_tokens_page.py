@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from jobs import tokens
+from jobs import shown_once, tokens
+from jobs.encryption import decrypt
 from jobs.models import AccessToken, Integration
 from jobs.states import Role
 from jobs.tokens import Scope, issue
@@ -22,7 +24,11 @@ MACHINE = {
 }  # fmt: skip
 
 
-def secret_in(response):
+def secret_in(client, response):
+    """The secret of a token that was made: on the page that the answer leads to."""
+    assert response.status_code == 302, response.content
+    response = client.get(response["Location"])
+    assert "no-store" in response["Cache-Control"]
     return re.search(r'value="(aep_[\w-]{43})"', response.content.decode()).group(1)
 
 
@@ -33,9 +39,7 @@ def me(secret):
 def test_a_token_is_made_and_its_secret_shown_once(client, people):
     client.force_login(people.rita)
     made = client.post(reverse("admin:token_make"), OWN)
-    assert made.status_code == 200
-    assert "no-store" in made["Cache-Control"]
-    secret = secret_in(made)
+    secret = secret_in(client, made)
     assert me(secret).json()["username"] == "rita"
     token = AccessToken.objects.get()
     assert (token.scopes, token.created_by) == (["read", "submit"], people.rita)
@@ -43,6 +47,31 @@ def test_a_token_is_made_and_its_secret_shown_once(client, people):
     assert secret not in html
     assert token.prefix in html
     assert "Nightly &lt;sync&gt;" in html
+    assert AccessToken.objects.count() == 1
+
+
+def test_what_is_to_be_shown_waits_encrypted_and_is_forgotten_by_the_look(client, people):
+    client.force_login(people.rita)
+    client.post(reverse("admin:token_make"), OWN)
+    kept = Session.objects.get().get_decoded()["shown_once"]
+    assert "aep_" not in kept
+    assert "aep_" in decrypt(kept)
+    assert not any("aep_" in cookie.value or kept in cookie.value for cookie in client.cookies.values())
+    client.get(reverse("admin:index"))
+    client.head(reverse(PAGE))
+    assert "shown_once" in Session.objects.get().get_decoded()
+    client.get(reverse(PAGE))
+    assert "shown_once" not in Session.objects.get().get_decoded()
+
+
+def test_nobody_else_and_nobody_later_is_shown_a_secret(client, people, monkeypatch):
+    client.force_login(people.rita)
+    client.post(reverse("admin:token_make"), OWN)
+    client.force_login(people.vera)
+    assert "fresh-secret" not in client.get(reverse(PAGE)).content.decode()
+    client.post(reverse("admin:token_make"), OWN)
+    monkeypatch.setattr(shown_once.clock, "now", lambda now=shown_once.clock.now: now() + 2 * shown_once.KEPT)
+    assert "fresh-secret" not in client.get(reverse(PAGE)).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -83,13 +112,13 @@ def test_the_tokens_of_others_are_not_there(client, people):
 def test_leads_add_an_integration_with_its_token_and_remove_it(client, people, blue):
     client.force_login(make_lead(people.olga))
     made = client.post(reverse("admin:integration_add"), {**MACHINE, "machine-team": blue.pk})
-    secret = secret_in(made)
+    secret = secret_in(client, made)
     integration = Integration.objects.get()
     assert AccessToken.objects.get().user == integration.user
     html = client.get(reverse(PAGE)).content.decode()
     assert "shop@blue" in html
     more = client.post(reverse("admin:integration_token", args=[integration.pk]))
-    assert secret_in(more) != secret
+    assert secret_in(client, more) != secret
     assert AccessToken.objects.first().scopes == ["submit"]
     assert client.post(reverse("admin:integration_remove", args=[integration.pk])).status_code == 302
     assert me(secret).status_code == 401
