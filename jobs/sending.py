@@ -21,9 +21,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from jobs import pieces, store
+from jobs import clock, leftovers, pieces, store
 from jobs.errors import Conflict, Invalid
 from jobs.models import Asset, SentFile, Team
 from jobs.teams import require_verb
@@ -104,7 +103,7 @@ def _mb(size_bytes: int) -> str:
 
 
 def _expiry() -> Any:
-    return timezone.now() + timedelta(hours=settings.SENT_FILES_HOURS)
+    return clock.now() + timedelta(hours=settings.SENT_FILES_HOURS)
 
 
 # Writing --------------------------------------------------------------------------------------------------------------
@@ -267,14 +266,14 @@ def copy_asset(sent: SentFile) -> Asset:
     assert sent.asset is not None
     whole = Asset.objects.get(pk=sent.asset.pk)
     whole.pk, whole._state.adding = None, True
-    whole.created_at = timezone.now()
+    whole.created_at = clock.now()
     whole.save()
     return whole
 
 
 def mark_used(files: Iterable[SentFile]) -> None:
     """Says that an upload used these files; from now on they wait the usual time for another use."""
-    now = timezone.now()
+    now = clock.now()
     SentFile.objects.filter(pk__in=[sent.pk for sent in files]).update(used_at=now, expires_at=_expiry())
 
 
@@ -294,8 +293,8 @@ def _forget(rows: Any) -> int:
     for sent in rows:
         with transaction.atomic():
             removed, _ = rows.filter(pk=sent.pk).delete()
-            if removed and sent.asset is not None:
-                sent.asset.delete()
+            if removed and sent.asset_id is not None:
+                leftovers.delete_records(Asset.objects.filter(pk=sent.asset_id))
         if removed:
             pieces.delete(sent.pk.hex, [name for name, _ in sent.pieces])
             gone += 1

@@ -14,11 +14,11 @@ from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 from django.urls import reverse
-from django.utils import timezone
 
+from jobs import clock
 from jobs.compiled import Objects, Rows, given
 from jobs.models import Delivery, Event, Job, MailSwitch, Membership, Notice, NoticeChoice
-from jobs.models.notice import COUNTED, DAILY_AT_FIRST, IN_BELL_AT_FIRST, PERSONAL_NAMES
+from jobs.models.notice import COUNTED, DAILY_AT_FIRST, IN_BELL_AT_FIRST, MAILED_WHEREVER_ON
 from jobs.states import Role, Stage, State, public_state
 
 MOST_REASON_CHARACTERS = 2_000
@@ -26,8 +26,13 @@ TOLD_ROLES = {
     "job.awaiting_review": Role.REVIEWER,
     "job.awaiting_approval": Role.APPROVER,
     "job.failed": Role.OPERATOR,
+    "batch.sheet_changed": Role.OPERATOR,
+    "errand.failed": Role.OPERATOR,
+    "delivery.dead": Role.OPERATOR,
 }
 """Who decides next; everything else is told to everybody in the team."""
+PAGES = {"errand.failed": ("admin:dead_letters", ""), "delivery.dead": ("admin:deliveries", "?state=dead")}
+"""Where it is looked at, what is about no job and no batch."""
 MENTION = re.compile(r"(?<![\w.+@-])@([\w.@+-]+)")
 
 _MAIL = Objects(lambda: MailSwitch.objects.filter(team=given(MailSwitch, "team"), active=True)[:1])
@@ -40,12 +45,20 @@ _CHOICES = Rows(
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What is told: ``job`` is the one that it is about, or the one that ended the batch."""
+    """What is told: ``job`` is the one that it is about, or the one that ended the batch; None for what is no job's."""
 
     name: str
     event: Event
-    job: Job
+    job: Job | None
     facts: dict[str, Any]
+
+    @property
+    def team_id(self) -> int:
+        return self.event.team_id
+
+    @property
+    def batch_id(self) -> int | None:
+        return None if self.job is None else self.job.batch_id
 
     @property
     def about_job(self) -> Job | None:
@@ -54,11 +67,11 @@ class Told:
     def delivery(self, **receiver: Any) -> Delivery:
         """A row of the outbox, not saved."""
         return Delivery(
-            team_id=self.job.team_id,
+            team_id=self.team_id,
             name=self.name,
             event=self.event,
             job=self.about_job,
-            batch_id=self.job.batch_id,
+            batch_id=self.batch_id,
             payload={"type": self.name, "timestamp": self.event.at.isoformat(), "data": self.facts},
             available_at=Now(),
             **receiver,
@@ -67,12 +80,12 @@ class Told:
 
 def tell_members(told: Told) -> list[Delivery]:
     """Tells the members whom it concerns. Writes their notices; the mails are returned, for the caller to write."""
-    switch = _MAIL.first(team=told.job.team_id)
+    switch = _MAIL.first(team=told.team_id)
     choices = _choices(told)
     at_first = told.name in IN_BELL_AT_FIRST or (switch is not None and told.name in switch.events)
     if not at_first and not choices:
         return []
-    members = Membership.objects.filter(team_id=told.job.team_id)
+    members = Membership.objects.filter(team_id=told.team_id)
     if told.name in TOLD_ROLES:
         members = members.filter(role=TOLD_ROLES[told.name])
     return _tell(told, members, switch, choices)
@@ -82,13 +95,13 @@ def tell(told: Told, people: Collection[int]) -> None:
     """Tells those members of the team, by the keys of their users."""
     if not people:
         return
-    members = Membership.objects.filter(team_id=told.job.team_id, user__in=people)
-    switch = _MAIL.first(team=told.job.team_id)
+    members = Membership.objects.filter(team_id=told.team_id, user__in=people)
+    switch = _MAIL.first(team=told.team_id)
     Delivery.objects.bulk_create(_tell(told, members, switch, _choices(told)))
 
 
 def _choices(told: Told) -> dict[int, tuple[str, bool]]:
-    return {user: (mail, bell) for user, mail, bell in _CHOICES.all(name=told.name, team=told.job.team_id)}
+    return {user: (mail, bell) for user, mail, bell in _CHOICES.all(name=told.name, team=told.team_id)}
 
 
 def _tell(told: Told, members: Any, switch: MailSwitch | None, choices: dict[int, tuple[str, bool]]) -> list[Delivery]:
@@ -112,7 +125,7 @@ def _tell(told: Told, members: Any, switch: MailSwitch | None, choices: dict[int
 
 
 def _mail_at_first(name: str, switch: MailSwitch | None) -> str:
-    if switch is None or name not in (*switch.events, *PERSONAL_NAMES):
+    if switch is None or name not in (*switch.events, *MAILED_WHEREVER_ON):
         return NoticeChoice.NEVER
     return NoticeChoice.DAILY if name in DAILY_AT_FIRST else NoticeChoice.NOW
 
@@ -123,12 +136,12 @@ def _write_notices(told: Told, wanted: dict[int, tuple[bool, bool]]) -> None:
         "event": told.event,
         "job": told.about_job,
         "facts": told.facts,
-        "told_at": timezone.now(),
+        "told_at": clock.now(),
     }
     left = dict(wanted)
     if told.name in COUNTED:
         unread = Notice.objects.filter(
-            user__in=wanted, name=told.name, batch=told.job.batch_id, read_at=None
+            user__in=wanted, team=told.team_id, name=told.name, batch=told.batch_id, read_at=None
         ).select_for_update(no_key=True)
         for notice in unread.order_by("pk"):
             if left.get(notice.user_id) == (notice.in_bell, notice.for_digest):
@@ -137,15 +150,20 @@ def _write_notices(told: Told, wanted: dict[int, tuple[bool, bool]]) -> None:
     Notice.objects.bulk_create(
         Notice(
             user_id=user,
-            team_id=told.job.team_id,
+            team_id=told.team_id,
             name=told.name,
-            batch_id=told.job.batch_id,
+            batch_id=told.batch_id,
             in_bell=bell,
             for_digest=digest,
             **changes,
         )
         for user, (bell, digest) in left.items()
     )
+
+
+def count_again(name: str, team_id: int) -> None:
+    """Adds one to what the team's members were told of the kind and have not read. Nobody is told anew."""
+    Notice.objects.filter(team=team_id, name=name, batch=None, read_at=None).update(times=F("times") + 1)
 
 
 def tell_assigned(event: Event, job: Job) -> None:
@@ -179,6 +197,8 @@ def job_facts(event: Event, job: Job) -> dict[str, Any]:
             "stage": Stage(job.stage).name.lower(),
             "state": public_state(Stage(job.stage), State(job.state)),
             "version": job.version,
+            "bytes_in": job.bytes_in,
+            "bytes_out": job.bytes_out,
         },
         "reason": event.reason[:MOST_REASON_CHARACTERS],
     }
@@ -197,12 +217,15 @@ def batch_facts(job: Job) -> dict[str, Any]:
     }
 
 
-def address_of(job_id: int | None, batch_id: int | None) -> str:
-    """Where a job, or else a batch, or else the dashboard is looked at: an absolute URL."""
-    return f"{settings.SITE_URL.rstrip('/')}{path_of(job_id, batch_id)}"
+def address_of(job_id: int | None, batch_id: int | None, name: str = "") -> str:
+    """Where a notice of that name is looked at, or a job, or else a batch, or else the dashboard: an absolute URL."""
+    return f"{settings.SITE_URL.rstrip('/')}{path_of(job_id, batch_id, name)}"
 
 
-def path_of(job_id: int | None, batch_id: int | None) -> str:
+def path_of(job_id: int | None, batch_id: int | None, name: str = "") -> str:
+    if name in PAGES:
+        page, query = PAGES[name]
+        return f"{reverse(page)}{query}"
     if job_id is not None:
         return reverse("admin:job", args=[job_id])
     return reverse("admin:index") if batch_id is None else reverse("admin:batch", args=[batch_id])

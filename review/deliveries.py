@@ -105,7 +105,7 @@ def replay_dead(request: HttpRequest, team_pk: int) -> HttpResponse:
 
 @require_POST
 def test_endpoint(request: HttpRequest, pk: int) -> HttpResponse:
-    """Sends a test to an endpoint, through the outbox as everything else."""
+    """Sends a test to an endpoint, through the outbox as everything else; the endpoint's page shows the answer."""
     user = _person(request)
     endpoint = get_object_or_404(WebhookEndpoint.objects.visible_to(user).select_related("team"), pk=pk)
     _check_operator(user, endpoint.team)
@@ -113,8 +113,17 @@ def test_endpoint(request: HttpRequest, pk: int) -> HttpResponse:
         notices.announce_test(endpoint)
     except Conflict as error:
         return _show(request, conflict=str(error), status=409)
-    messages.success(request, f"A test is on its way to {endpoint.url}")
-    return redirect("admin:deliveries")
+    return redirect("admin:jobs_webhookendpoint_change", endpoint.pk)
+
+
+@require_GET
+def test_result(request: HttpRequest, pk: int) -> HttpResponse:
+    """What became of an endpoint's last test, for its page to ask until there is an answer."""
+    user = _person(request)
+    endpoint = get_object_or_404(WebhookEndpoint.objects.visible_to(user).select_related("team"), pk=pk)
+    operates = endpoint.team_id in operated_teams(user)
+    context = {"endpoint": endpoint, "test": notices.newest_test(endpoint), "operates": operates}
+    return render(request, "review/endpoint_test.html", context)
 
 
 @require_POST

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import socket
@@ -11,11 +12,13 @@ import threading
 import uuid
 
 import pytest
+from django.utils import timezone
 from standardwebhooks import Webhook
 
-from jobs import webhooks
+from jobs import outbound, webhooks
 from jobs.models.notice import new_secret
-from jobs.webhooks import Refused, check_address, check_url, send
+from jobs.outbound import Refused, check_address, check_url
+from jobs.webhooks import send
 from tests.jobs.receivers import hang_up, receiving, status
 
 SECRET = new_secret()
@@ -28,7 +31,7 @@ def loopback(settings):
 
 
 def post(url: str) -> webhooks.Answer:
-    return send(url, [SECRET], message_id=uuid.UUID(int=7), payload=PAYLOAD)
+    return send(url, [SECRET], message_id=uuid.UUID(int=7), sent_at=timezone.now(), payload=PAYLOAD)
 
 
 def test_a_receiver_can_verify_what_it_gets(loopback):
@@ -127,7 +130,7 @@ def test_a_name_that_changes_its_address_is_asked_once(loopback, monkeypatch):
 def test_a_name_server_that_is_silent_has_a_time_limit_of_its_own(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
-    monkeypatch.setattr(webhooks, "LOOK_UP_SECONDS", 0.05)
+    monkeypatch.setattr(outbound, "LOOK_UP_SECONDS", 0.05)
     answer = post("https://silent.example/")
     over.set()
     assert answer.status is None
@@ -182,6 +185,45 @@ def test_an_answer_that_drips_is_hung_up_on(loopback, monkeypatch):
     assert answer.status is None or len(answer.text) < 100
 
 
+DRIPS = 60
+"""Bytes of an answer that drips one by one, in 6 s: far more than it is given here."""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "beginning"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"),
+        ("http", b"HTTP/1.0 200 OK\r\n\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\nX-Header: "),
+        ("https", b"\x16\x03\x03\x40\x00"),
+    ],
+)
+def test_whatever_drips_is_hung_up_on(loopback, monkeypatch, scheme, beginning):
+    """Each byte would begin a socket's timeout anew: headers, a TLS handshake, an answer that the connection let go."""
+    monkeypatch.setattr(webhooks, "SECONDS", 0.3)
+    dripped = []
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(beginning)
+            connection.settimeout(0.1)
+            for _ in range(DRIPS):
+                with contextlib.suppress(TimeoutError):
+                    while connection.recv(4096):  # what it asks for, until it hangs up or is silent
+                        pass
+                    return
+                connection.sendall(b"x")
+                dripped.append(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=drip, args=[listener])
+        server.start()
+        post(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/")
+        server.join()
+    assert len(dripped) < DRIPS
+
+
 def test_tls_is_checked_against_the_name(loopback, tmp_path, monkeypatch):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     options = [
@@ -205,6 +247,6 @@ def test_tls_is_checked_against_the_name(loopback, tmp_path, monkeypatch):
         assert "CERTIFICATE_VERIFY_FAILED" in post(address.replace("localhost", "127.0.0.1")).text
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         assert "IP address mismatch" in post(address.replace("localhost", "127.0.0.1")).text
-        monkeypatch.setattr(webhooks, "resolve", lambda host, port: [("127.0.0.1", port)])
+        monkeypatch.setattr(outbound, "resolve", lambda host, port: [("127.0.0.1", port)])
         assert post(address).is_accepted
     assert json.loads(receiver.requests[0]["body"]) == PAYLOAD

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,8 +12,9 @@ from django.utils import timezone
 
 from jobs.lifecycle import move
 from jobs.models import Delivery, MailSwitch, WebhookEndpoint
-from jobs.notices import announce_test
+from jobs.notices import announce_test, deliver_due
 from jobs.states import Stage, State
+from tests.jobs.receivers import hang_up, receiving, status
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
@@ -93,8 +96,53 @@ def test_all_dead_deliveries_are_sent_again(client, people, dead):
 
 def test_a_test_is_written_to_the_outbox(client, people, endpoint):
     client.force_login(people.olga)
-    assert client.post(reverse("admin:deliveries_test", args=[endpoint.pk])).status_code == 302
+    answer = client.post(reverse("admin:deliveries_test", args=[endpoint.pk]))
+    assert answer["Location"] == reverse("admin:jobs_webhookendpoint_change", args=[endpoint.pk])
     assert Delivery.objects.get().name == "test"
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (status(200, "<b>thanks</b>"), ["took it: it answered 200", "&lt;b&gt;thanks"]),
+        (status(500, "out of order"), ["did not take it: it answered 500", "out of order", "tried again at"]),
+        (status(410, "moved"), ["did not take it: it answered 410", "moved", "not tried again"]),
+        (hang_up, ["There was no answer", "tried again at"]),
+    ],
+    ids=["200", "500", "410", "none"],
+)
+def test_the_endpoints_page_asks_until_its_test_is_answered(client, people, endpoint, settings, reply, words):
+    settings.WEBHOOK_ALLOWED_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    page, result = (
+        reverse(f"admin:{name}", args=[endpoint.pk]) for name in ("jobs_webhookendpoint_change", "deliveries_result")
+    )
+    with receiving() as receiver:
+        receiver.replies = [reply]
+        WebhookEndpoint.objects.update(url=receiver.url)
+        client.force_login(people.olga)
+        assert "No test was sent yet" in client.get(page).content.decode()
+        shown = client.post(reverse("admin:deliveries_test", args=[endpoint.pk]), follow=True).content.decode()
+        assert f'hx-get="{result}"' in shown
+        assert f'hx-get="{result}"' in client.get(result).content.decode()
+        deliver_due()
+    for address in (page, result):
+        shown = client.get(address).content.decode()
+        assert f'hx-get="{result}"' not in shown
+        assert all(word in shown for word in words), shown
+    client.force_login(people.vera)
+    assert words[0] in client.get(page).content.decode()
+    assert "Send a test" not in client.get(result).content.decode()
+    client.force_login(people.oscar)
+    assert client.get(result).status_code == 404
+
+
+def test_what_is_being_sent_has_no_result_yet(client, people, endpoint):
+    announce_test(endpoint)
+    Delivery.objects.update(attempts=1, token=uuid.uuid4(), last_status=500, last_answer="before")
+    client.force_login(people.olga)
+    shown = client.get(reverse("admin:deliveries_result", args=[endpoint.pk])).content.decode()
+    assert "hx-get" in shown
+    assert "before" not in shown
 
 
 @pytest.mark.parametrize(("name", "key"), VERBS)
@@ -116,7 +164,7 @@ def test_what_is_over_already_is_a_conflict(client, people, dead, endpoint):
     client.force_login(people.olga)
     Delivery.objects.update(state=Delivery.WAITING)
     tomorrow = timezone.now() + timedelta(hours=24)
-    WebhookEndpoint.objects.update(active=False, old_secret="whsec_old", old_secret_until=tomorrow)
+    WebhookEndpoint.objects.update(active=False, old_secret_until=tomorrow)
     for name, key in VERBS:
         response = client.post(reverse(f"admin:{name}", args=[key(dead)]))
         assert response.status_code == 409, name
