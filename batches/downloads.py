@@ -1,4 +1,7 @@
-"""The one door through which stored files leave: for the team only, in ranges, shown in place only when harmless."""
+"""The one door through which stored files leave: in ranges, shown in place only when harmless.
+
+Only for the team, and for whoever has a link to the films of a batch (``batches.bundles.share_views``).
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from batches.bundles.taking import take
 from batches.models import Batch
 from batches.ranges import BeyondTheEnd, span_of
 from jobs.errors import Conflict, Invalid
+from jobs.log_context import bind
 from jobs.models import Asset, Job
 from jobs.storage import CHUNK_BYTES
 from jobs.store import Removed, open_asset, refuse_removed
@@ -30,7 +34,14 @@ PLAIN = "text/plain; charset=utf-8"
 @require_safe
 def asset_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The content of an asset. Pictures and videos are shown in place, everything else is saved as a file."""
-    asset = get_object_or_404(Asset.objects.visible_to(request.user), pk=pk)
+    asset = get_object_or_404(Asset.objects.visible_to(request.user).select_related("job"), pk=pk)
+    if asset.job is not None:
+        bind(job=asset.job.job_id)
+    return asset_answer(request, asset)
+
+
+def asset_answer(request: HttpRequest, asset: Asset) -> HttpResponseBase:
+    """The content of an asset for whoever may have it. Raises Http404 when it is missing in the storage."""
     try:
         refuse_removed(asset)
     except Removed as gone:
@@ -108,6 +119,7 @@ def batch_download(request: HttpRequest, pk: int) -> HttpResponseBase:
 def job_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """A ZIP of the job's files, of all kinds or those in ``kinds``."""
     job = get_object_or_404(Job.objects.visible_to(request.user).select_related("batch"), pk=pk)
+    bind(job=job.job_id)
     return _bundle(request, job.batch, job)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models import Job, Team
 from jobs.teams import TeamQuerySet
 
@@ -27,7 +27,7 @@ class ShareLink(models.Model):
     note = models.CharField(max_length=200, blank=True)
     token_sha256 = models.CharField(max_length=64, unique=True, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_by = models.ForeignKey(
@@ -46,7 +46,7 @@ class ShareLink(models.Model):
     def state(self) -> str:
         if self.revoked_at is not None:
             return "revoked"
-        return "open" if self.expires_at > timezone.now() else "expired"
+        return "open" if self.expires_at > clock.now() else "expired"
 
 
 class Download(models.Model):
@@ -73,13 +73,14 @@ class Download(models.Model):
     sent_bytes = models.PositiveBigIntegerField(default=0)
     address = models.CharField(max_length=64, blank=True)
     agent = models.CharField(max_length=200, blank=True)
-    began_at = models.DateTimeField(default=timezone.now, editable=False)
+    began_at = models.DateTimeField(default=clock.now, editable=False)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     objects = TeamQuerySet["Download"].as_manager()
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["began_at"], name="download_by_age")]
 
     def __str__(self) -> str:
         return f"{self.batch}, {self.began_at:%Y-%m-%d %H:%M}"

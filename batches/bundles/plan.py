@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from batches.bundles.layout import Entry, Layout
 from batches.bundles.names import Folder, safe
-from batches.models import Batch
+from batches.models import Batch, Upload
 from jobs import history_chain
 from jobs.errors import Conflict, Invalid
 from jobs.models import Asset, Event, Job, Seal
@@ -119,12 +119,16 @@ class Bundle:
 
 @dataclass(kw_only=True)
 class Found:
-    """A file with its place below the ZIP's folder. ``job`` is empty for the files of the whole batch."""
+    """A file with its place below the ZIP's folder. ``job`` is empty for the files of the whole batch.
+
+    ``sheet`` is what the manifest tells of a sheet beside its path; None for every other file.
+    """
 
     asset: Asset
     kind: str
     path: str
     job: Job | None
+    sheet: dict[str, Any] | None = None
 
 
 @dataclass
@@ -244,17 +248,34 @@ def _files(batch: Batch, job: Job | None, kinds: Sequence[str]) -> Iterator[Foun
 
 
 def _batch_files(batch: Batch, root: Folder) -> Iterator[Found]:
-    """The sheet, and what came with it that is no job's own design or template."""
+    """The sheet, what came with it that is no job's own design or template, and the newer sheets that were applied."""
     if batch.upload is None:
         return
     name, folder = root.folder(INPUTS)
     sheet = batch.upload.sheet
     if sheet.removed_at is None:
-        yield Found(asset=sheet, kind=INPUTS, path=f"{name}/{folder.place(sheet.name)}", job=None)
+        path = f"{name}/{folder.place(sheet.name)}"
+        yield Found(asset=sheet, kind=INPUTS, path=path, job=None, sheet=_told(batch.upload, batch, 1))
     used = set(batch.jobs.values_list("psd_id", flat=True)) | set(batch.jobs.values_list("project_id", flat=True))
     for file in batch.upload.files.select_related("asset").order_by("id"):
         if file.asset_id not in used and file.asset.removed_at is None:
             yield Found(asset=file.asset, kind=INPUTS, path=f"{name}/{folder.place(file.name)}", job=None)
+    # Behind all that was there before, so that a newer sheet moves no file. One that was removed keeps its number.
+    applied = batch.newer_sheets.filter(state=Upload.COMMITTED).exclude(pk=batch.upload.pk)
+    newer = applied.select_related("sheet", "committed_by").order_by("committed_at", "pk")
+    for number, upload in enumerate(newer, 2):
+        told = _told(upload, batch, number)
+        if upload.sheet.removed_at is None:
+            wanted = f"sheets/{number}_{(told['applied_at'] or '')[:10]}_{upload.sheet.name}"
+            path = f"{name}/{folder.place(wanted)}"
+            yield Found(asset=upload.sheet, kind=INPUTS, path=path, job=None, sheet=told)
+
+
+def _told(upload: Upload, batch: Batch, number: int) -> dict[str, Any]:
+    """Which sheet of the batch it is, and who made the batch of it or applied it to the batch."""
+    by = upload.committed_by or batch.created_by
+    at = upload.committed_at
+    return {"number": number, "applied_by": by.get_username(), "applied_at": None if at is None else _moment(at)}
 
 
 def _job_files(job: Job, assets: Sequence[Asset], folder: Folder) -> Iterator[Found]:
@@ -284,12 +305,15 @@ class _Manifest:
     root: str
     members: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    sheets: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, file: Found, entry: Entry) -> None:
         job = None if file.job is None else self._job(file.job, file.path.partition("/")[0])
         if job is not None:
             job["files"] += 1
             job["size_bytes"] += entry.size_bytes
+        if file.sheet is not None:
+            self.sheets.append({"path": entry.path, **file.sheet})
         self.members.append(
             {
                 "path": entry.path,
@@ -344,6 +368,7 @@ class _Manifest:
             "history": head,
             "files": len(self.members),
             "size_bytes": sum(member["size_bytes"] for member in self.members),
+            "sheets": self.sheets,
             "jobs": list(self.jobs.values()),
             "members": self.members,
         }

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponseBase
-from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
 from batches.bundles.models import Download, ShareLink
 from batches.bundles.plan import plan
 from batches.bundles.sending import Sending, answer
 from batches.models import Batch
+from jobs import clock
 from jobs.models import Job
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+FORGOTTEN_AT_ONCE = 1000
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -49,11 +53,18 @@ def take(
         )
 
         def sent(size_bytes: int) -> None:
-            Download.objects.filter(pk=download.pk).update(sent_bytes=size_bytes, ended_at=timezone.now())
+            Download.objects.filter(pk=download.pk).update(sent_bytes=size_bytes, ended_at=clock.now())
 
         return sent
 
     return answer(request, plan(batch, job, kinds=kinds), began=began)
+
+
+def forget_old() -> int:
+    """Removes lines about downloads of more than DOWNLOAD_LOG_DAYS ago, a thousand at once. Returns how many."""
+    old = Download.objects.filter(began_at__lt=Now() - timedelta(days=settings.DOWNLOAD_LOG_DAYS))
+    keys = list(old.order_by("began_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    return Download.objects.filter(pk__in=keys).delete()[0]
 
 
 class ByAddress(SimpleRateThrottle):
@@ -64,6 +75,13 @@ class ByAddress(SimpleRateThrottle):
 
     def get_cache_key(self, request: HttpRequest, view: object) -> str:
         return self.cache_format % {"scope": self.scope, "ident": address_of(request)}
+
+
+class FilmsByAddress(ByAddress):
+    """Pictures and pieces of films: a page asks for many, and so does whoever winds a film on."""
+
+    scope = "share_films"
+    rate = "600/min"
 
 
 def address_of(request: HttpRequest) -> str:

@@ -199,6 +199,7 @@ def _contradictions(manifest: dict[str, Any], root: str) -> Iterator[str]:
             folder = f"{_typed(known[name], 'folder', str)}/{kind}"
         if not path.startswith(f"{folder}/"):
             yield f"{path}: it does not lie in {folder}"
+    yield from _strange_sheets(manifest, members)
     for name, job in known.items():
         if not files[name]:
             yield f"The job {name} has no files."
@@ -206,6 +207,18 @@ def _contradictions(manifest: dict[str, Any], root: str) -> Iterator[str]:
         for decision in _list(job, "decisions"):
             _typed(decision, "verb", str)
             _typed(decision, "at", str)
+
+
+def _strange_sheets(manifest: dict[str, Any], members: list[dict[str, Any]]) -> Iterator[str]:
+    if "sheets" not in manifest:
+        return  # a ZIP of before
+    files = {member["path"] for member in members if member.get("job") is None}
+    for sheet in _list(manifest, "sheets"):
+        path = _typed(sheet, "path", str)
+        _typed(sheet, "number", int)
+        _typed(sheet, "applied_by", str)
+        if path not in files:
+            yield f"{path}: it is said to be a sheet, but is no file of the batch"
 
 
 def _is_head(told: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +18,9 @@ from batches.bundles.models import Download, ShareLink
 from batches.bundles.plan import DELIVERED, LABELS, kinds_of, totals
 from batches.bundles.sharing import SHARERS, days_offered, revoke, share
 from batches.models import Batch
+from jobs import shown_once
 from jobs.errors import Conflict, Invalid
+from jobs.log_context import bind
 from jobs.models import Job
 from jobs.teams import roles_of
 
@@ -25,26 +28,33 @@ MOST_SHOWN = 50
 
 
 @require_GET
+@never_cache
 def batch_files(request: HttpRequest, pk: int) -> HttpResponse:
-    return _show(request, _batch(request, pk), None)
+    return _look(request, _batch(request, pk), None)
 
 
 @require_GET
+@never_cache
 def job_files(request: HttpRequest, pk: int) -> HttpResponse:
     job = _job(request, pk)
-    return _show(request, job.batch, job)
+    return _look(request, job.batch, job)
+
+
+def _look(request: HttpRequest, batch: Batch, job: Job | None) -> HttpResponse:
+    """The files; after a link was made, this once, its address."""
+    kept = shown_once.take(request)
+    link = ShareLink.objects.visible_to(request.user).filter(pk=kept["link"]).first() if kept else None
+    return _show(request, batch, job, fresh={"link": link, "address": kept["address"]} if kept and link else None)
 
 
 @require_POST
-@never_cache
 @roles_guarded
 def batch_share(request: HttpRequest, pk: int) -> HttpResponse:
-    """Makes a link; the page that answers is the only one that shows it."""
+    """Makes a link; the page that comes next shows it, once."""
     return _share(request, _batch(request, pk), None)
 
 
 @require_POST
-@never_cache
 @roles_guarded
 def job_share(request: HttpRequest, pk: int) -> HttpResponse:
     job = _job(request, pk)
@@ -69,7 +79,9 @@ def _batch(request: HttpRequest, pk: int) -> Batch:
 
 
 def _job(request: HttpRequest, pk: int) -> Job:
-    return get_object_or_404(Job.objects.visible_to(request.user).select_related("batch__team"), pk=pk)
+    job = get_object_or_404(Job.objects.visible_to(request.user).select_related("batch__team"), pk=pk)
+    bind(job=job.job_id)
+    return job
 
 
 def _address(batch: Batch, job: Job | None) -> str:
@@ -87,7 +99,9 @@ def _share(request: HttpRequest, batch: Batch, job: Job | None) -> HttpResponse:
     except Invalid as error:
         return _show(request, batch, job, trouble=str(error), status=UNPROCESSABLE)
     address = request.build_absolute_uri(reverse("share", args=[token]))
-    return _show(request, batch, job, fresh={"link": link, "address": address})
+    files = _address(batch, job)
+    shown_once.keep(request, files, {"link": link.pk, "address": address})
+    return redirect(files)
 
 
 def _show(request: HttpRequest, batch: Batch, job: Job | None, *, status: int = 200, **more: Any) -> HttpResponse:
@@ -112,6 +126,7 @@ def _show(request: HttpRequest, batch: Batch, job: Job | None, *, status: int = 
         "downloads": taken.order_by("-id")[:MOST_SHOWN],
         "may_share": _may_share(user, batch),
         "days": days_offered(),
+        "log_days": settings.DOWNLOAD_LOG_DAYS,
         **more,
     }
     return page(request, "batches/files.html", context, status=status)

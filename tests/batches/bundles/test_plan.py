@@ -14,10 +14,14 @@ from django.utils import timezone
 
 from batches.bundles import plan as planning
 from batches.bundles.plan import DELIVERED, KINDS, PROJECT, kinds_of, plan, totals
+from batches.bundles.verification import verify
+from batches.models import Batch
+from batches.updates import applying
 from jobs.errors import Conflict, Invalid
 from jobs.lifecycle import annotate
 from jobs.models import Asset, Seal
 from tests.batches.bundles.stock import release, store
+from tests.batches.updates.conftest import newer, opened_with, wide
 from tests.people import make_job
 
 NAMES = [
@@ -230,3 +234,45 @@ def test_every_file_is_in_one_place_only(stocked):
     single = [name for kind in KINDS for name in names(plan(stocked, kinds=(kind,)))[1:]]
     assert sorted(single) == sorted(NAMES)
     assert Asset.objects.count() == len(NAMES) + 2, "all but the two files of the older release"
+
+
+# Newer sheets ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def renewed(people, blue):
+    """A batch of J-1 to J-3 to which two newer sheets of the same name were applied; a third was only looked at."""
+    batch = opened_with(people, blue, *wide())
+    for count, person in ((4, people.olga), (5, people.root)):
+        applying.apply(person, newer(person, batch, *wide(count)))
+    newer(people.olga, batch, *wide(6))
+    return Batch.objects.get(pk=batch.pk)
+
+
+def test_all_sheets_are_there_in_the_order_in_which_they_were_applied(renewed, tmp_path):
+    bundle = plan(renewed)
+    root, day = renewed.directory_name, f"{timezone.now():%Y-%m-%d}"
+    paths = ["inputs/spring.csv", f"inputs/sheets/2_{day}_newer.csv", f"inputs/sheets/3_{day}_newer.csv"]
+    told = bundle.manifest["sheets"]
+    assert [(sheet["path"], sheet["number"]) for sheet in told] == [
+        (f"{root}/{path}", number) for number, path in enumerate(paths, 1)
+    ]
+    assert [sheet["applied_by"] for sheet in told] == ["olga", "olga", "root"]
+    moments = [sheet["applied_at"] for sheet in told]
+    assert moments == sorted(moments)
+    with opened(bundle) as archive:
+        assert [len(archive.read(f"{root}/{path}").splitlines()) for path in paths] == [4, 5, 6]
+    target = tmp_path / "a.zip"
+    target.write_bytes(bytes_of(bundle))
+    assert verify(target).problems == []
+    again = plan(renewed)
+    assert (again.etag, bytes_of(again)) == (bundle.etag, target.read_bytes())
+
+
+def test_a_sheet_that_retention_removed_keeps_its_number(renewed):
+    second = renewed.newer_sheets.filter(state="committed").order_by("pk").first()
+    Asset.objects.filter(pk=second.sheet_id).update(removed_at=timezone.now())
+    assert [sheet["number"] for sheet in plan(renewed).manifest["sheets"]] == [1, 3]
+
+
+def test_a_job_and_a_choice_without_inputs_have_no_sheets(stocked):
+    assert plan(stocked, kinds=[PROJECT]).manifest["sheets"] == []
+    assert plan(stocked, stocked.jobs.first()).manifest["sheets"] == []

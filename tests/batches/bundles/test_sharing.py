@@ -8,17 +8,22 @@ import logging
 import re
 import zipfile
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
+from django.core.files.storage import storages
 from django.urls import reverse
 from django.utils import timezone
 
 from batches.bundles.plan import plan
 from batches.bundles.sharing import opened, revoke, share
 from batches.models import Batch, Download, ShareLink
+from jobs import sweeping
 from jobs.errors import Conflict, Invalid, NotAllowed
-from jobs.models import Event
+from jobs.models import Asset, Event
+from tests.batches.bundles.stock import store
+from tests.people import make_job
 
 PEOPLE = {"olga": True, "adam": True, "root": True, "rita": False, "vera": False}
 
@@ -60,16 +65,21 @@ def form(**fields):
 def test_operators_and_approvers_make_links(client, people, stocked, job, name, may, door):
     client.force_login(getattr(people, name))
     answer = client.post(reverse(f"admin:{door}", args=[stocked.pk if door == "batch_share" else job.pk]), form())
-    assert answer.status_code == (200 if may else 403)
+    assert answer.status_code == (302 if may else 403)
+    if may:
+        files = answer["Location"]
+        answer = client.get(files)
     assert ShareLink.objects.count() == may
     assert Event.objects.filter(verb="share").count() == may
-    shown = re.findall(r"http://testserver/share/([\w-]{43})/", answer.content.decode())
+    shown = re.findall(r"http://testserver/share/([\w-]{43}\.[\w-]{43})/", answer.content.decode())
     assert len(shown) == may
     if may:
         made = ShareLink.objects.get()
         assert made.token_sha256 == hashlib.sha256(shown[0].encode()).hexdigest()
         assert (made.job, made.kinds, made.note) == (job if door == "job_share" else None, ["project"], "Ada")
-        assert "no-store" in answer["Cache-Control"] or "no-cache" in answer["Cache-Control"]
+        assert "no-store" in answer["Cache-Control"]
+        assert shown[0] not in client.get(files).content.decode()  # a reload makes no other, and shows none
+        assert ShareLink.objects.count() == 1
         assert client.get(page_of(shown[0])).status_code == 200
 
 
@@ -245,13 +255,101 @@ def test_the_pages_of_members_do_not_open_with_a_link(client, stocked, link):
 
 
 def test_a_missing_file_is_named_to_them_too(client, stocked, job, link):
-    from django.core.files.storage import storages
-
     asset = job.assets.filter(kind="released_project").last()
     storages["outputs"].delete(asset.storage_name)
     answer = client.get(zip_of(link[1]))
     assert answer.status_code == 409
     assert b"out.aep is no longer in the storage" in answer.content
+
+
+# Watching -------------------------------------------------------------------------------------------------------------
+FILM = b"film" * 5000
+
+
+@pytest.fixture
+def watched(stocked, job, people, tmp_path):
+    """A link that gives previews, and the newest film with its poster."""
+    video = store(tmp_path, job, "preview_video", "side-by-side.mp4", FILM + b"!", stage=3)
+    poster = store(tmp_path, job, "poster", "poster.jpg", b"poster", stage=3)
+    made, token = share(people.olga, stocked, kinds=["previews"], days=7, note="Ada")
+    return SimpleNamespace(link=made, token=token, video=video, poster=poster)
+
+
+def film_of(token, file):
+    return reverse("share_film", args=[token, file.pk])
+
+
+def test_a_link_that_gives_previews_plays_the_newest_film_of_each_job(client, watched):
+    page = client.get(page_of(watched.token)).content.decode()
+    player = f'<video src="films/{watched.video.pk}/" poster="films/{watched.poster.pk}/" preload="none"'
+    assert page.count("<video") == page.count(player) == 1
+    film = client.get(film_of(watched.token, watched.video))
+    assert (film.status_code, film["Content-Type"], body(film)) == (200, "video/mp4", FILM + b"!")
+    assert "sandbox" in film["Content-Security-Policy"]
+    assert (film["Referrer-Policy"], film["Cache-Control"]) == ("no-referrer", "no-store, no-transform")
+    poster = client.get(film_of(watched.token, watched.poster))
+    assert (poster.status_code, poster["Content-Type"], body(poster)) == (200, "image/jpeg", b"poster")
+    assert not Download.objects.exists(), "watching is not taking"
+
+
+def test_a_film_is_wound_on_by_range(client, watched):
+    part = client.get(film_of(watched.token, watched.video), headers={"Range": "bytes=19998-"})
+    assert (part.status_code, part["Content-Range"], body(part)) == (206, "bytes 19998-20000/20001", b"lm!")
+    assert client.get(film_of(watched.token, watched.video), headers={"Range": "bytes=20001-"}).status_code == 416
+
+
+def test_a_link_without_previews_plays_nothing(client, watched, link):
+    assert "<video" not in client.get(page_of(link[1])).content.decode()
+    assert client.get(film_of(link[1], watched.video)).status_code == 404
+
+
+def test_a_link_plays_nothing_but_films_of_its_jobs(client, people, stocked, job, watched, red, tmp_path):
+    theirs = Batch.objects.create(team=red, name="Theirs", created_by=people.oscar)
+    others = store(tmp_path, make_job(theirs), "preview_video", "side-by-side.mp4", b"theirs", stage=3)
+    waiting = stocked.jobs.get(job_id="a:1")
+    beside = store(tmp_path, waiting, "preview_video", "side-by-side.mp4", b"beside", stage=3)
+    layer = job.assets.get(kind="layer")
+    _, of_one_job = share(people.olga, stocked, job, kinds=["previews"], days=7)
+    for token, file, status in [
+        (watched.token, others, 404),
+        (watched.token, layer, 404),
+        (watched.token, stocked.upload.sheet, 404),
+        (watched.token, beside, 200),
+        (of_one_job, beside, 404),
+        (of_one_job, watched.video, 200),
+    ]:
+        assert client.get(film_of(token, file)).status_code == status, file
+
+
+def test_films_end_with_the_link_and_with_the_file(client, people, job, watched):
+    Asset.objects.filter(pk=watched.poster.pk).update(removed_at=timezone.now())
+    assert client.get(film_of(watched.token, watched.poster)).status_code == 404
+    storages["default"].delete(watched.video.storage_name)
+    gone = client.get(film_of(watched.token, watched.video))
+    assert (gone.status_code, gone["Referrer-Policy"]) == (404, "no-referrer")
+    older = job.assets.filter(kind="preview_video").first()
+    ShareLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert client.get(film_of(watched.token, older)).status_code == 404
+    ShareLink.objects.update(expires_at=timezone.now() + timedelta(days=1))
+    assert client.get(film_of(watched.token, older)).status_code == 200
+    revoke(people.olga, watched.link)
+    assert client.get(film_of(watched.token, older)).status_code == 404
+
+
+def test_films_come_a_page_at_a_time_in_the_order_of_the_sheet(client, people, batch, tmp_path, monkeypatch):
+    monkeypatch.setattr("batches.bundles.films.FILMS_ON_A_PAGE", 2)
+    for line in (3, 1, 2):
+        job = make_job(batch, job_id=f"J{line}", row_line=line)
+        store(tmp_path, job, "preview_video", "side-by-side.mp4", FILM, stage=3)
+    _, token = share(people.olga, batch, kinds=["previews"], days=7)
+    seen = [client.get(page_of(token), {"page": number}).content.decode() for number in (1, 2)]
+    assert [re.findall(r"Preview of (J\d)", text) for text in seen] == [["J1", "J2"], ["J3"]]
+
+
+def test_posters_of_a_page_do_not_use_up_the_looks_of_an_address(client, watched):
+    codes = {client.get(film_of(watched.token, watched.poster)).status_code for _ in range(70)}
+    assert codes == {200}
+    assert client.get(page_of(watched.token)).status_code == 200
 
 
 # What is written down -------------------------------------------------------------------------------------------------
@@ -286,11 +384,12 @@ def test_members_are_written_down_too_and_all_of_it_is_shown(client, people, sto
     client.force_login(people.rita)
     body(client.get(reverse("admin:job_download", args=[job.pk])))
     page = client.get(reverse("admin:batch_files", args=[stocked.pk])).content.decode()
-    for words in ("10.1.2.3", "by a link", "rita", "Ada", "Who took what"):
+    for words in ("10.1.2.3", "by a link", '<span class="cell-main">rita</span>', "Ada", "Who took what"):
         assert words in page
+    assert list(Download.objects.order_by("pk").values_list("user__username", flat=True)) == [None, "rita"]
     assert "Make a link" not in page, "rita may not"
     own = client.get(reverse("admin:job_files", args=[job.pk])).content.decode()
-    assert "rita" in own
+    assert '<span class="cell-main">rita</span>' in own
     assert "10.1.2.3" not in own
 
 
@@ -317,5 +416,32 @@ def test_a_batch_without_files_says_so(client, people, batch):
 def test_a_token_is_looked_up_by_its_digest_alone(link, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert opened(link[1]) == link[0]
-    with django_assert_num_queries(1):
-        assert opened("z" * 43) is None
+
+
+@pytest.mark.parametrize("change", [lambda token: "z" * 43, lambda token: token[:43], lambda token: token[:-1] + "_."])
+def test_what_we_did_not_sign_is_no_link_and_asks_the_database_nothing(link, change, django_assert_num_queries):
+    forged = change(link[1])
+    # As somebody would who can write into the database, and does not know SECRET_KEY.
+    ShareLink.objects.update(token_sha256=hashlib.sha256(forged.encode()).hexdigest())
+    with django_assert_num_queries(0):
+        assert opened(forged) is None
+
+
+def test_another_secret_key_ends_links_unless_it_keeps_the_former(link, settings):
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another key, as long as it should be for one"
+    assert opened(link[1]) is None
+    settings.SECRET_KEY_FALLBACKS = [former]
+    assert opened(link[1]) == link[0]
+
+
+def test_who_took_what_is_forgotten_after_a_while(client, people, stocked, link, settings):
+    settings.DOWNLOAD_LOG_DAYS = 7
+    body(client.get(zip_of(link[1])))
+    body(client.get(zip_of(link[1])))
+    old, young = Download.objects.order_by("pk")
+    Download.objects.filter(pk=old.pk).update(began_at=timezone.now() - timedelta(days=7, seconds=1))
+    Download.objects.filter(pk=young.pk).update(began_at=timezone.now() - timedelta(days=6, hours=23))
+    sweeping.sweep_strays()
+    assert list(Download.objects.all()) == [young]
+    client.force_login(people.vera)
+    assert "in the last 7 days" in client.get(reverse("admin:batch_files", args=[stocked.pk])).content.decode()

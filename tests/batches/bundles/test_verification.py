@@ -57,6 +57,11 @@ def test_what_we_send_is_good(path, bundle):
     assert (verdict.files, verdict.size_bytes) == (bundle.manifest["files"], bundle.manifest["size_bytes"])
 
 
+def test_a_zip_of_before_without_a_list_of_sheets_is_good(path):
+    with_manifest(path, lambda manifest: manifest.pop("sheets"))
+    assert problems(path) == []
+
+
 def test_packed_by_another_program_it_is_not_ours(path):
     """Also with the same content: what lies between the contents is no longer known."""
     files = members(path)
@@ -203,6 +208,10 @@ def put(*keys, value):
         put("jobs", 0, "job_id", value="a:1"),
         put("jobs", 0, "decisions", value=None),
         put("jobs", 0, "decisions", 0, "verb", value=3),
+        put("sheets", value={}),
+        put("sheets", 0, "path", value="elsewhere.csv"),
+        put("sheets", 0, "number", value="1"),
+        put("sheets", 0, "applied_by", value=None),
         put("files", value=3),
         put("size_bytes", value=3),
         put("kinds", value=["project"]),
