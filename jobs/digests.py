@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models import Delivery, MailSwitch, Membership, Notice, Team
 from jobs.models.notice import DIGEST
 from jobs.telling import address_of
@@ -22,7 +22,7 @@ MOST_LISTED = 100
 
 def write_due() -> int:
     """Writes the digests that are due into the outbox. Returns how many mails. Any number of machines may look."""
-    now = timezone.now()
+    now = clock.now()
     waiting = Notice.objects.filter(for_digest=True).order_by().values("team_id")
     due = [
         (team, now.astimezone(team.zone).date())
@@ -72,7 +72,7 @@ def _delivery(team: Team, address: str, notices: list[Notice]) -> Delivery:
         channel=Delivery.EMAIL,
         recipient=address,
         lane=Delivery.EMAIL,
-        payload={"type": DIGEST, "timestamp": timezone.now().isoformat(), "data": data},
+        payload={"type": DIGEST, "timestamp": clock.now().isoformat(), "data": data},
         available_at=Now(),
     )
 
@@ -81,7 +81,7 @@ def _line(notice: Notice) -> dict[str, Any]:
     single = notice.times == 1
     return {
         "title": notice.title,
-        "batch": notice.facts["batch"]["name"],
+        "batch": notice.facts["batch"]["name"] if "batch" in notice.facts else notice.facts["what"],
         "job": notice.facts["job"]["job_id"] if single and "job" in notice.facts else "",
-        "url": address_of(notice.job_id if single else None, notice.batch_id),
+        "url": address_of(notice.job_id if single else None, notice.batch_id, notice.name),
     }

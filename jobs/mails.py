@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from jobs.history_chain import last_head, seal_pending
 from jobs.models import Asset, Delivery
 from jobs.models.notice import DIGEST, PEOPLES_NAMES, TEST
+from jobs.pictures import PICTURES
 from jobs.store import open_asset
 from jobs.telling import address_of
 from rendering.errors import FormatError
@@ -41,13 +43,14 @@ def message_of(delivery: Delivery) -> EmailMultiAlternatives:
     context = {
         "title": TITLES[delivery.name],
         "facts": facts,
-        "link": address_of(delivery.job_id, delivery.batch_id),
+        "link": address_of(delivery.job_id, delivery.batch_id, delivery.name),
         "choices_link": choices_link,
         "pictures": [name for name, _ in pictures],
         "team": delivery.team,
         "head": last_head(delivery.team_id),
     }
-    about = facts.get("job", {}).get("job_id") or facts.get("batch", {}).get("name") or delivery.team.name
+    about = facts.get("job", {}).get("job_id") or facts.get("batch", {}).get("name")
+    about = about or facts.get("what") or delivery.team.name
     message = _Mail(
         subject=" ".join(f"{TITLES[delivery.name]}: {about}".split()),
         body=render_to_string("notices/mail.txt", context),
@@ -67,22 +70,35 @@ def message_of(delivery: Delivery) -> EmailMultiAlternatives:
 
 
 def _pictures(delivery: Delivery) -> list[tuple[str, bytes]]:
-    """Content ids and JPEGs of the job's poster, or of the batch's newest. A mail goes without one that is broken."""
-    posters = Asset.objects.filter(team=delivery.team_id, kind="poster", removed_at=None)
+    """Content ids and JPEGs of the job's picture, or of the batch's newest. A mail goes without one that is broken."""
+    stored = Asset.objects.filter(team=delivery.team_id, removed_at=None)
     if delivery.job_id is not None:
-        posters = posters.filter(job=delivery.job_id).order_by("-id")[:1]
+        shown = _best(stored.filter(job=delivery.job_id), 1)
     elif delivery.batch_id is not None:
-        posters = posters.filter(job__batch=delivery.batch_id).order_by("-id")[:MOST_PICTURES]
+        shown = _best(stored.filter(job__batch=delivery.batch_id), MOST_PICTURES)
     else:
         return []
     # Here, for the courier alone: numpy, which it brings along, would be in the memory of every process.
     from rendering.pixels import small_jpeg
 
     found = []
-    for poster in posters:
+    for asset in shown:
         try:
-            with open_asset(poster) as file:
-                found.append((f"poster-{poster.pk}@aeproject", small_jpeg(file, max_px=PICTURE_PX)))
+            with open_asset(asset) as file:
+                found.append((f"picture-{asset.pk}@aeproject", small_jpeg(file, max_px=PICTURE_PX)))
         except (OSError, FormatError) as error:
-            logger.warning("asset %d: the mail %s goes without its picture: %s", poster.pk, delivery.message_id, error)
+            logger.warning("asset %d: the mail %s goes without its picture: %s", asset.pk, delivery.message_id, error)
+    return found
+
+
+def _best(stored: QuerySet[Asset], most: int) -> list[Asset]:
+    """The newest picture of each of so many jobs: films first, then designs that have no film yet."""
+    found: list[Asset] = []
+    for kind in PICTURES:
+        while len(found) < most:
+            others = stored.filter(kind=kind).exclude(job__in=[asset.job_id for asset in found])
+            newest = others.order_by("-id").first()
+            if newest is None:
+                break
+            found.append(newest)
     return found

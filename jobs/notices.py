@@ -16,30 +16,42 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from jobs import webhooks
+from jobs import clock, webhooks
 from jobs.compiled import Objects, given
+from jobs.encryption import WrongKey
 from jobs.errors import Conflict
+from jobs.log_context import bound
 from jobs.mails import message_of
 from jobs.models import Delivery, Event, Job, Notice, WebhookEndpoint
-from jobs.models.notice import TEST, new_secret
+from jobs.models.notice import TEST, new_encrypted_secret
 from jobs.retries import Policy
 from jobs.states import State
-from jobs.telling import Told, address_of, batch_facts, job_facts, tell_members
+from jobs.telling import (
+    MOST_REASON_CHARACTERS,
+    Told,
+    address_of,
+    batch_facts,
+    count_again,
+    job_facts,
+    tell_members,
+)
 from jobs.webhooks import Answer
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from jobs.models import Team
+    from jobs.models import Errand, Team
 
 logger = logging.getLogger(__name__)
 
 POLICY = Policy(attempts=12, first_seconds=1.0, factor=3.0, most_seconds=3600.0)
 OLD_SECRET_HOURS = 24
+OLD_NEWS = timedelta(days=1)
+"""So long a receiver that takes nothing is told of once."""
+UNTOLD = (TEST, "delivery.dead")
 HOLD_SECONDS = 120
 """How long a row belongs to the one who sends it; then it is due again."""
 
@@ -77,7 +89,9 @@ def announce(event: Event, job: Job) -> int:
     return len(rows)
 
 
-def _rows(name: str, event: Event, job: Job, endpoints: list[WebhookEndpoint], facts: dict[str, Any]) -> list[Delivery]:
+def _rows(
+    name: str, event: Event, job: Job | None, endpoints: list[WebhookEndpoint], facts: dict[str, Any]
+) -> list[Delivery]:
     told = Told(name=name, event=event, job=job, facts=facts)
     posts = [
         told.delivery(channel=Delivery.WEBHOOK, endpoint=endpoint, lane=_lane(endpoint))
@@ -101,7 +115,9 @@ def _batch_ending(job: Job) -> tuple[str, dict[str, Any]] | None:
     unsettled = [state for state in State if state not in SETTLED]
     if Job.objects.filter(batch_id=job.batch_id, state__in=unsettled).exists():
         return None
-    counts = Counter(Job.objects.filter(batch_id=job.batch_id).values_list("state", flat=True))
+    by_state = Job.objects.filter(batch_id=job.batch_id).order_by().values("state")
+    rows = list(by_state.annotate(jobs=Count("pk"), bytes_in=Sum("bytes_in"), bytes_out=Sum("bytes_out")))
+    counts = Counter({row["state"]: row["jobs"] for row in rows})
     done, failed = counts[State.DONE], counts[State.FAILED]
     if not done and not failed:
         return None  # cancelled as a whole: whoever did it knows
@@ -110,7 +126,57 @@ def _batch_ending(job: Job) -> tuple[str, dict[str, Any]] | None:
         "team": job.team.slug,
         "batch": batch_facts(job),
         "jobs": {"completed": done, "failed": failed, "cancelled": counts[State.CANCELLED]},
+        "bytes_in": sum(row["bytes_in"] for row in rows),
+        "bytes_out": sum(row["bytes_out"] for row in rows),
     }
+
+
+def announce_errand(errand: Errand, *, error: str, failed: int) -> None:
+    """Tells that an errand was given up, in the caller's transaction. ``failed`` counts those of the team that wait."""
+    event = Event.objects.create(
+        team_id=errand.team_id, verb="fail_errand", reason=error[:MOST_REASON_CHARACTERS], data={"what": errand.label}
+    )
+    facts = {
+        "team": errand.team.slug,
+        "what": errand.label,
+        "errand": {"id": errand.pk, "kind": errand.kind, "attempts": errand.attempts},
+        "failed": failed,
+        "reason": event.reason,
+    }
+    Delivery.objects.bulk_create(_rows("errand.failed", event, None, _ENDPOINTS.all(team=errand.team_id), facts))
+
+
+def _announce_dead(delivery: Delivery, answer: Answer) -> None:
+    """Tells people that a receiver did not take a delivery: once, until it takes another. Never by webhook.
+
+    Of what tells of dead deliveries, and of tests, nobody is told: that would go round in circles.
+    """
+    if delivery.name in UNTOLD:
+        return
+    alike = Delivery.objects.filter(team=delivery.team_id, channel=delivery.channel, endpoint=delivery.endpoint)
+    dead = alike.filter(state=Delivery.DEAD).exclude(name__in=UNTOLD)
+    newest = dead.filter(last_at__gte=Now() - OLD_NEWS).exclude(pk=delivery.pk).order_by("-last_at").first()
+    if newest is not None and not alike.filter(state=Delivery.DELIVERED, last_at__gt=newest.last_at).exists():
+        count_again("delivery.dead", delivery.team_id)
+        return
+    # The host alone: addresses of receivers carry keys at times.
+    at = "e-mail" if delivery.endpoint is None else f"webhook endpoint {_name_of(delivery.endpoint)}"
+    reason = f"{delivery.name}: {answer.text}"[:MOST_REASON_CHARACTERS]
+    event = Event.objects.create(team_id=delivery.team_id, verb="give_up_delivery", reason=reason, data={"what": at})
+    facts = {
+        "team": delivery.team.slug,
+        "what": at,
+        "delivery": {"id": delivery.pk, "name": delivery.name, "attempts": delivery.attempts},
+        "failed": dead.count(),
+        "waiting": alike.filter(state=Delivery.WAITING).count(),
+        "reason": reason,
+    }
+    told = Told(name="delivery.dead", event=event, job=None, facts=facts)
+    Delivery.objects.bulk_create(tell_members(told))
+
+
+def _name_of(endpoint: WebhookEndpoint) -> str:
+    return f"{endpoint.pk} at {urlsplit(endpoint.url).hostname}"
 
 
 def announce_test(endpoint: WebhookEndpoint) -> Delivery:
@@ -124,8 +190,13 @@ def announce_test(endpoint: WebhookEndpoint) -> Delivery:
         endpoint=endpoint,
         lane=_lane(endpoint),
         available_at=Now(),
-        payload={"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"team": endpoint.team.slug}},
+        payload={"type": TEST, "timestamp": clock.now().isoformat(), "data": {"team": endpoint.team.slug}},
     )
+
+
+def newest_test(endpoint: WebhookEndpoint) -> Delivery | None:
+    """The last test of an endpoint, whatever became of it."""
+    return Delivery.objects.filter(endpoint=endpoint, name=TEST).order_by("-id").first()
 
 
 def rotate_secret(user: User, endpoint: WebhookEndpoint) -> None:
@@ -135,20 +206,19 @@ def rotate_secret(user: User, endpoint: WebhookEndpoint) -> None:
     one would make the secret invalid that the receiver may still know alone.
     """
     fresh = {
-        "old_secret": F("secret"),
+        "encrypted_old_secret": F("encrypted_secret"),
         "old_secret_until": Now() + timedelta(hours=OLD_SECRET_HOURS),
-        "secret": new_secret(),
+        "encrypted_secret": new_encrypted_secret(),
     }
     over = Q(old_secret_until=None) | Q(old_secret_until__lte=Now())
     with transaction.atomic():
         if not WebhookEndpoint.objects.filter(over, pk=endpoint.pk).update(**fresh):
             raise Conflict(f"The secret of {endpoint.url} was changed within the last {OLD_SECRET_HOURS} h.")
-        host = urlsplit(endpoint.url).hostname
         Event.objects.create(
             team_id=endpoint.team_id,
             verb="rotate_secret",
             actor=user,
-            data={"what": f"webhook endpoint {endpoint.pk} at {host}"},
+            data={"what": f"webhook endpoint {_name_of(endpoint)}"},
         )
     endpoint.refresh_from_db()
 
@@ -164,7 +234,7 @@ def announce_test_mail(team: Team, address: str) -> Delivery:
         recipient=address,
         lane=Delivery.EMAIL,
         available_at=Now(),
-        payload={"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"team": team.slug}},
+        payload={"type": TEST, "timestamp": clock.now().isoformat(), "data": {"team": team.slug}},
     )
 
 
@@ -193,8 +263,14 @@ def deliver_due(limit: int = 50) -> int:
         delivery = _claim()
         if delivery is None:
             return done
-        _settle(delivery, _send(delivery))
+        with bound(**_named(delivery)):
+            _settle(delivery, _send(delivery))
     return limit
+
+
+def _named(delivery: Delivery) -> dict[str, str]:
+    """The job on the log lines of a delivery, where it is about one."""
+    return {"job": delivery.job.job_id} if delivery.job is not None else {}
 
 
 def _claim() -> Delivery | None:
@@ -204,7 +280,7 @@ def _claim() -> Delivery | None:
         under_way = waiting.filter(token__isnull=False, available_at__gt=Now()).values("lane")
         due = waiting.filter(available_at__lte=Now()).exclude(lane__in=under_way)
         due = due.filter(Q(endpoint__isnull=True) | Q(endpoint__active=True))
-        delivery = due.select_related("endpoint", "team").order_by("available_at", "id").first()
+        delivery = due.select_related("endpoint", "team", "job").order_by("available_at", "id").first()
         if delivery is None:
             return None
         token = uuid.uuid4()
@@ -228,10 +304,14 @@ def _send(delivery: Delivery) -> Answer:
         return _send_mail(delivery)
     payload = {
         **delivery.payload,
-        "data": {**delivery.payload["data"], "url": address_of(delivery.job_id, delivery.batch_id)},
+        "data": {**delivery.payload["data"], "url": address_of(delivery.job_id, delivery.batch_id, delivery.name)},
     }
     endpoint = delivery.endpoint
-    return webhooks.send(endpoint.url, endpoint.secrets, message_id=delivery.message_id, payload=payload)
+    try:
+        secrets = endpoint.secrets
+    except WrongKey as error:
+        return Answer(status=None, text=f"not sent: {error}")
+    return webhooks.send(endpoint.url, secrets, message_id=delivery.message_id, sent_at=clock.now(), payload=payload)
 
 
 def _send_mail(delivery: Delivery) -> Answer:
@@ -254,6 +334,8 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
         changes["available_at"] = Now() + timedelta(seconds=max(wait, asked))
     with transaction.atomic():
         kept = Delivery.objects.filter(pk=delivery.pk, token=delivery.token).update(**changes)
+        if kept and changes.get("state") == Delivery.DEAD:
+            _announce_dead(delivery, answer)
         if kept and answer.is_gone and delivery.endpoint is not None:
             _switch_off(delivery.endpoint)
     if not kept:
@@ -269,7 +351,7 @@ def _settle(delivery: Delivery, answer: Answer) -> None:
         delivery.lane,
         words,
         delivery.attempts,
-        answer.text[:200],
+        f"{answer.status or ''} {answer.text[:200]}".strip(),
     )
 
 
@@ -279,18 +361,17 @@ def _switch_off(endpoint: WebhookEndpoint) -> None:
     Its address is not named: it may carry a key.
     """
     if WebhookEndpoint.objects.filter(pk=endpoint.pk, active=True).update(active=False):
-        host = urlsplit(endpoint.url).hostname
         Event.objects.create(
             team_id=endpoint.team_id,
             verb="switch_off_endpoint",
             reason=f"It answered {webhooks.GONE} Gone. Switch it on under Manage when it is back.",
-            data={"what": f"webhook endpoint {endpoint.pk} at {host}"},
+            data={"what": f"webhook endpoint {_name_of(endpoint)}"},
         )
 
 
 def forget_old() -> int:
     """Deletes deliveries that ended and notices that were told more than NOTICE_DAYS ago. Returns how many."""
-    long_ago = timezone.now() - timedelta(days=settings.NOTICE_DAYS)
+    long_ago = clock.now() - timedelta(days=settings.NOTICE_DAYS)
     ended = Delivery.objects.filter(created_at__lt=long_ago).exclude(state=Delivery.WAITING)
     told = Notice.objects.filter(told_at__lt=long_ago, for_digest=False)
     return ended.delete()[0] + told.delete()[0]

@@ -7,8 +7,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
+from jobs import clock
 from jobs.lifecycle import annotate
 from jobs.models import Event, Job, Membership
 from jobs.states import Role, State
@@ -30,7 +30,7 @@ def tell_overdue() -> int:
 
 def _overdue() -> TeamQuerySet[Job]:
     noted = Event.objects.filter(job=OuterRef("pk"), verb=VERB, at__gte=OuterRef("moved_at"))
-    limit = timezone.now() - timedelta(hours=settings.WAITING_HOURS)
+    limit = clock.now() - timedelta(hours=settings.WAITING_HOURS)
     return Job.objects.kept().filter(~Exists(noted), state=State.IN_REVIEW.value, moved_at__lte=limit)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -34,11 +35,11 @@ def choices(request: HttpRequest) -> HttpResponse:
     if any(form.errors for form in every.values()):
         return _show(request, forms_by_name=every, status=422)
     no_mail = "no_mail" in request.POST
-    with transaction.atomic():
-        for name, form in every.items():
-            mail = NoticeChoice.NEVER if no_mail else form.cleaned_data["mail"]
-            chosen = {"mail": mail, "bell": form.cleaned_data["bell"]}
-            NoticeChoice.objects.update_or_create(user=user, name=name, defaults=chosen)
+    chosen = {
+        name: (NoticeChoice.NEVER if no_mail else form.cleaned_data["mail"], form.cleaned_data["bell"])
+        for name, form in every.items()
+    }
+    keep_choices(user, chosen)
     messages.success(request, "You get no e-mail any more" if no_mail else "Your choice is kept")
     return redirect("admin:notice_choices")
 
@@ -46,17 +47,11 @@ def choices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def test(request: HttpRequest) -> HttpResponse:
     """Sends an e-mail to the person who asks, through the outbox as everything else."""
-    user = _person(request)
-    team = Team.objects.visible_to(user).first()
     try:
-        if not user.email:
-            raise Conflict("We know no e-mail address of yours. Ask an administrator to add it.")
-        if team is None:
-            raise Conflict("There is no team yet: e-mail is sent for one.")
-        notices.announce_test_mail(team, user.email)
+        address = send_test(_person(request))
     except Conflict as error:
         return _show(request, conflict=str(error), status=409)
-    messages.success(request, f"A test is on its way to {user.email}")
+    messages.success(request, f"A test is on its way to {address}")
     return redirect("admin:notice_choices")
 
 
@@ -80,13 +75,36 @@ def _show(
 
 
 def _forms(user: User) -> dict[str, ChoiceForm]:
+    return {
+        choice.name: ChoiceForm(prefix=choice.name, initial={"mail": choice.mail, "bell": choice.bell})
+        for choice in choices_of(user)
+    }
+
+
+def choices_of(user: User) -> list[NoticeChoice]:
+    """How a person is told of each kind of notice, as it is at first where they have not chosen (not saved then)."""
     known = {choice.name: choice for choice in NoticeChoice.objects.filter(user=user)}
-    made = {}
-    for name in PEOPLES_NAMES:
-        at_first = NoticeChoice(name=name, bell=name in IN_BELL_AT_FIRST)
-        choice = known.get(name, at_first)
-        made[name] = ChoiceForm(prefix=name, initial={"mail": choice.mail, "bell": choice.bell})
-    return made
+    return [
+        known.get(name, NoticeChoice(user=user, name=name, bell=name in IN_BELL_AT_FIRST)) for name in PEOPLES_NAMES
+    ]
+
+
+def keep_choices(user: User, chosen: Mapping[str, tuple[str, bool]]) -> None:
+    """Keeps {name: (mail, bell)}; what is not named stays as it is."""
+    with transaction.atomic():
+        for name, (mail, in_bell) in chosen.items():
+            NoticeChoice.objects.update_or_create(user=user, name=name, defaults={"mail": mail, "bell": in_bell})
+
+
+def send_test(user: User) -> str:
+    """Sends the person an e-mail through the outbox, as everything else. Its address; raises Conflict."""
+    team = Team.objects.visible_to(user).first()
+    if not user.email:
+        raise Conflict("We know no e-mail address of yours. Ask an administrator to add it.")
+    if team is None:
+        raise Conflict("There is no team yet: e-mail is sent for one.")
+    notices.announce_test_mail(team, user.email)
+    return user.email
 
 
 def _person(request: HttpRequest) -> User:

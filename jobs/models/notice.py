@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
+from contextlib import suppress
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from jobs import clock
+from jobs.encryption import WrongKey, decrypt, encrypt
 from jobs.models.event import Event
 from jobs.models.job import Job
 from jobs.models.team import Team
+from jobs.outbound import Refused, check_url
 from jobs.teams import MachineQuerySet, TeamQuerySet
-from jobs.webhooks import Refused, check_url
 
 NOTICE_NAMES = {
     "batch.completed": "A batch is complete",
@@ -27,6 +29,7 @@ NOTICE_NAMES = {
     "job.awaiting_approval": "A job awaits approval",
     "job.validation_failed": "A job failed validation",
     "job.deployed": "A job was deployed",
+    "errand.failed": "An errand failed",
 }
 PERSONAL_NAMES = {
     "job.assigned": "A job was assigned to you",
@@ -34,20 +37,30 @@ PERSONAL_NAMES = {
     "job.waiting": "A job has waited too long",
 }
 """What one person is told because it concerns them."""
-PEOPLES_NAMES = {**NOTICE_NAMES, **PERSONAL_NAMES}
+INNER_NAMES = {"batch.sheet_changed": "A linked sheet has changed", "delivery.dead": "A delivery was given up"}
+"""What members are told, and no webhook is: it waits for somebody to look."""
+PEOPLES_NAMES = {**NOTICE_NAMES, **PERSONAL_NAMES, **INNER_NAMES}
 TEST, DIGEST = "test", "digest"
 IN_BELL_AT_FIRST = frozenset(
-    {"batch.completed", "batch.completed_with_errors", "batch.failed", "job.failed", *PERSONAL_NAMES}
+    {
+        *("batch.completed", "batch.completed_with_errors", "batch.failed", "job.failed", "errand.failed"),
+        *PERSONAL_NAMES,
+        *INNER_NAMES,
+    }
 )
 COUNTED = {
     "job.failed": "jobs failed",
     "job.assigned": "jobs were assigned to you",
     "job.waiting": "jobs have waited too long",
+    "errand.failed": "errands failed",
+    "delivery.dead": "deliveries were given up",
 }
-"""Told once a batch, with a number, until it is read: nobody reads a thousand notices."""
+"""Told once a batch (or a team, of what is no batch's), with a number, until read: nobody reads a thousand notices."""
 DAILY_AT_FIRST = frozenset({"job.waiting"})
 """Mailed once a day where the team's mail is on: many jobs become overdue together."""
-MAILED_AT_FIRST = ["batch.completed", "batch.completed_with_errors", "batch.failed"]
+MAILED_AT_FIRST = ["batch.completed", "batch.completed_with_errors", "batch.failed", "errand.failed"]
+MAILED_WHEREVER_ON = frozenset({*PERSONAL_NAMES, "delivery.dead"})
+"""Mailed where the team's mail is on, whatever it names: no switch names them."""
 
 
 def all_names() -> list[str]:
@@ -62,6 +75,10 @@ def names_mailed_at_first() -> list[str]:
 def new_secret() -> str:
     """A signing secret in the form of Standard Webhooks: 32 random bytes in Base64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def new_encrypted_secret() -> str:
+    return encrypt(new_secret())
 
 
 def check_secret(secret: str) -> None:
@@ -81,18 +98,21 @@ def check_names(names: object) -> None:
 
 
 class WebhookEndpoint(models.Model):
-    """An address outside that a team's events are sent to, signed with its secret. ``events`` are names of notices."""
+    """An address outside that a team's events are sent to, signed with its secret. ``events`` are names of notices.
+
+    The secrets are in the database in encrypted form alone (``jobs.encryption``).
+    """
 
     TEAM_FIELD = "team"
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="webhook_endpoints")
     url = models.URLField(max_length=500)
-    secret = models.CharField(max_length=120, default=new_secret, validators=[check_secret])
-    old_secret = models.CharField(max_length=120, blank=True, editable=False)
+    encrypted_secret = models.TextField(default=new_encrypted_secret, editable=False)
+    encrypted_old_secret = models.TextField(blank=True, editable=False)
     old_secret_until = models.DateTimeField(null=True, editable=False)
     events = models.JSONField(default=all_names, validators=[check_names])
     active = models.BooleanField(default=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["WebhookEndpoint"].as_manager()
 
@@ -104,10 +124,36 @@ class WebhookEndpoint(models.Model):
         return self.url
 
     @property
+    def secret(self) -> str:
+        """Raises WrongKey when the keys that are set do not decrypt it."""
+        return decrypt(self.encrypted_secret, what="The secret of this endpoint")
+
+    @secret.setter
+    def secret(self, secret: str) -> None:
+        """The secret that holds alone from now on."""
+        self.encrypted_secret = encrypt(secret)
+        self.encrypted_old_secret, self.old_secret_until = "", None
+
+    @property
+    def wrong_key(self) -> str:
+        """Why the secret cannot be read; empty when it can."""
+        try:
+            _ = self.secret
+        except WrongKey as error:
+            return str(error)
+        return ""
+
+    @property
     def secrets(self) -> list[str]:
-        """What a message is signed with: the secret, and for a while after a rotation the one before."""
-        is_old_valid = self.old_secret_until is not None and timezone.now() < self.old_secret_until
-        return [self.secret, self.old_secret] if is_old_valid else [self.secret]
+        """What a message is signed with: the secret, and for a while after a rotation the one before.
+
+        Raises WrongKey for the secret; one before it that cannot be read is left out.
+        """
+        found = [self.secret]
+        if self.old_secret_until is not None and clock.now() < self.old_secret_until:
+            with suppress(WrongKey):
+                found.append(decrypt(self.encrypted_old_secret))
+        return found
 
     def clean(self) -> None:
         try:
@@ -164,12 +210,12 @@ class Delivery(models.Model):
     payload = models.JSONField()
     state = models.CharField(max_length=10, choices=[(name, name) for name in STATES], default=WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
-    available_at = models.DateTimeField(default=timezone.now)
+    available_at = models.DateTimeField(default=clock.now)
     token = models.UUIDField(null=True, blank=True)
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
     last_answer = models.TextField(blank=True)
     last_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["Delivery"].as_manager()
 
@@ -191,6 +237,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} to {self.receiver}"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its first answer is still to come."""
+        return self.state == self.WAITING and (self.attempts == 0 or self.token is not None)
 
     @property
     def receiver(self) -> str:
@@ -220,7 +271,8 @@ class NoticeChoice(models.Model):
 class Notice(models.Model):
     """What one person is told inside: in the bell, in the next digest (while ``for_digest``), or both.
 
-    ``times`` counts the jobs of a batch that one unread notice stands for; ``event`` and ``job`` are the newest.
+    ``times`` counts the jobs of a batch that one unread notice stands for; ``event`` and ``job`` are the newest. What
+    is no batch's, such as dead letters that are no jobs, is counted for the team.
     """
 
     TEAM_FIELD = "team"
@@ -231,12 +283,12 @@ class Notice(models.Model):
     name = models.CharField(max_length=40)
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="notices")
     job = models.ForeignKey(Job, on_delete=models.CASCADE, null=True, blank=True, related_name="notices")
-    batch = models.ForeignKey("batches.Batch", on_delete=models.CASCADE, related_name="notices")
+    batch = models.ForeignKey("batches.Batch", on_delete=models.CASCADE, null=True, blank=True, related_name="notices")
     facts = models.JSONField()
     times = models.PositiveIntegerField(default=1)
     in_bell = models.BooleanField()
     for_digest = models.BooleanField()
-    told_at = models.DateTimeField(default=timezone.now)
+    told_at = models.DateTimeField(default=clock.now)
     read_at = models.DateTimeField(null=True, blank=True)
 
     objects = TeamQuerySet["Notice"].as_manager()

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from jobs import digests
+from jobs import clock, digests
 from jobs.lifecycle import move
 from jobs.models import Delivery, MailSwitch, Membership, Notice, NoticeChoice, Team
 from jobs.notices import deliver_due
@@ -30,7 +30,7 @@ def told(batch, people):
 
 
 def at(monkeypatch, text):
-    monkeypatch.setattr(timezone, "now", lambda: datetime.fromisoformat(text).replace(tzinfo=UTC))
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

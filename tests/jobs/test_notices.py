@@ -5,25 +5,40 @@ from __future__ import annotations
 import email
 import ipaddress
 import json
+import logging
+import re
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from jobs import notices
+from jobs import clock, notices
 from jobs.errors import Conflict
 from jobs.lifecycle import move
-from jobs.models import Delivery, Event, MailSwitch, Seal, WebhookEndpoint
+from jobs.log_context import bound_ids
+from jobs.models import Delivery, Errand, Event, MailSwitch, Notice, Seal, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES
-from jobs.notices import POLICY, announce_test, deliver_due, forget_old, replay, replay_dead, rotate_secret
+from jobs.notices import (
+    POLICY,
+    announce_errand,
+    announce_test,
+    deliver_due,
+    forget_old,
+    replay,
+    replay_dead,
+    rotate_secret,
+)
 from jobs.states import Stage, State
 from tests.jobs.receivers import mail_server, receiving, status
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +108,40 @@ def test_nothing_is_written_for_a_team_that_listens_to_nothing(batch, red):
     MailSwitch.objects.create(team=batch.team, active=False)
     move(make_job(batch, Stage.DELIVERY, State.RUNNING), "deploy")
     assert names() == []
+
+
+def shape(value):
+    """The names in a JSON, at every depth but in what people name themselves."""
+    if not isinstance(value, dict):
+        return type(value).__name__
+    return {name: "dict" if name == "external_ids" else shape(inner) for name, inner in value.items()}
+
+
+def test_the_guide_shows_what_webhooks_carry(batch, endpoint):
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    shown = {one["type"]: one for one in shown if one.get("type") in NOTICE_NAMES}
+    failed = make_job(batch, Stage.MATCHING, State.FAILED, bytes_in=5)
+    last = make_job(batch, Stage.DELIVERY, State.RUNNING, bytes_in=20, bytes_out=3)
+    known = {"dropbox": "/Clients/PL", "monday": "4711"}
+    for key, value in known.items():
+        batch.external_ids.create(key=key, value=value)
+    with receiving() as receiver:
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(url=receiver.url)
+        move(last, "deploy")
+        announce_errand(Errand.objects.create(kind="judge_sheet", subject=1, team=batch.team), error="Oh", failed=3)
+        assert deliver_due() == 3
+    assert len(sent_to(receiver)) == 3
+    sent = {one["type"]: one for one in sent_to(receiver)}
+    assert sorted(sent) == sorted(shown) == ["batch.completed_with_errors", "errand.failed", "job.deployed"]
+    for name, one in sent.items():
+        assert shape(one) == shape(shown[name]), name
+        assert "batch" not in one["data"] or one["data"]["batch"]["external_ids"] == known, name
+    assert sent["errand.failed"]["data"]["url"].endswith(reverse("admin:dead_letters"))
+    told = sent["batch.completed_with_errors"]["data"]
+    assert (told["bytes_in"], told["bytes_out"]) == (failed.bytes_in + 20, 3)
+    told = sent["job.deployed"]["data"]["job"]
+    assert (told["bytes_in"], told["bytes_out"]) == (20, 3)
 
 
 def test_a_batch_is_over_when_its_last_job_settles(batch, endpoint):
@@ -166,6 +215,26 @@ def test_a_receiver_that_is_down_for_a_while_gets_everything_once_under_the_same
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
 
 
+def test_the_line_of_a_delivery_names_its_job_and_says_what_was_answered(batch, endpoint, caplog):
+    named: list[str | None] = []
+
+    class Recorder(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            named.append(bound_ids().get("job"))
+
+    move(make_job(batch, stage=Stage.MATCHING, state=State.RUNNING, job_id="PC-7"), "prepare")
+    recorder = Recorder()
+    caplog.set_level(logging.INFO)
+    logging.getLogger("jobs.notices").addHandler(recorder)
+    with receiving() as receiver:
+        WebhookEndpoint.objects.update(url=receiver.url)
+        receiver.replies = [status(503, "")]
+        assert deliver_due() == 1
+    logging.getLogger("jobs.notices").removeHandler(recorder)
+    assert named == ["PC-7"]
+    assert caplog.messages[-1].endswith("will be tried again, attempt 1: 503")
+
+
 def test_the_waits_grow_from_a_second_to_an_hour_and_then_it_is_dead(endpoint):
     delivery = announce_test(endpoint)
     waits = []
@@ -180,6 +249,75 @@ def test_the_waits_grow_from_a_second_to_an_hour_and_then_it_is_dead(endpoint):
     assert all(2_800 < wait < 4_400 for wait in waits[8:11])
     make_due()
     assert deliver_due() == 0
+
+
+def dies(delivery) -> None:
+    """The last attempt of a delivery fails; so that it is the only one that is due, the others wait."""
+    Delivery.objects.filter(state=Delivery.WAITING).update(available_at=timezone.now() + timedelta(hours=1))
+    due = timezone.now() - timedelta(seconds=1)
+    Delivery.objects.filter(pk=delivery.pk).update(available_at=due, attempts=POLICY.attempts - 1)
+    assert deliver_due(1) == 1
+    delivery.refresh_from_db()
+    assert delivery.state == Delivery.DEAD
+
+
+@pytest.fixture
+def _no_mail_server(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+
+def written(endpoint, name="job.deployed", **receiver):
+    receiver = receiver or {"channel": "webhook", "endpoint": endpoint, "lane": f"webhook-{endpoint.pk}"}
+    payload = {"type": name, "timestamp": "", "data": {"reason": ""}}
+    return Delivery.objects.create(team=endpoint.team, name=name, payload=payload, **receiver)
+
+
+def rung() -> list[tuple[str, int]]:
+    return list(Notice.objects.filter(name="delivery.dead").order_by("id").values_list("user__username", "times"))
+
+
+def test_an_endpoint_that_is_down_is_told_of_once_until_it_takes_something(people, endpoint, red):
+    MailSwitch.objects.create(team=endpoint.team, events=[])
+    rows = [written(endpoint) for _ in range(5)]
+    for row in rows[:3]:
+        dies(row)
+    assert rung() == [("olga", 3)]
+    mail = Delivery.objects.get(name="delivery.dead")
+    assert (mail.channel, mail.recipient) == ("email", "olga@example.com")
+    facts = mail.payload["data"]
+    assert (facts["what"], facts["failed"], facts["waiting"]) == (f"webhook endpoint {endpoint.pk} at 127.0.0.1", 1, 4)
+    assert facts["delivery"] == {"id": rows[0].pk, "name": "job.deployed", "attempts": POLICY.attempts}
+    assert facts["reason"].startswith("job.deployed: ")
+    told = Event.objects.get(verb="give_up_delivery")
+    assert (told.team, told.data) == (endpoint.team, {"what": facts["what"]})
+    Notice.objects.update(read_at=timezone.now())
+    dies(written(endpoint))
+    assert rung() == [("olga", 3)]
+    Delivery.objects.filter(pk=rows[3].pk).update(state=Delivery.DELIVERED, last_at=timezone.now())
+    dies(rows[4])
+    assert rung() == [("olga", 3), ("olga", 1)]
+
+
+@pytest.mark.usefixtures("_no_mail_server")
+def test_a_receiver_that_is_down_hides_no_other(people, endpoint):
+    other = WebhookEndpoint.objects.create(team=endpoint.team, url="http://127.0.0.1:9/other")
+    dies(written(endpoint))
+    dies(written(other))
+    dies(written(endpoint, channel="email", lane="email", recipient="olga@example.com"))
+    assert Event.objects.filter(verb="give_up_delivery").count() == 3
+    assert rung() == [("olga", 3)]
+
+
+@pytest.mark.usefixtures("_no_mail_server")
+def test_nobody_is_told_of_what_tells_of_dead_deliveries_nor_of_tests(people, endpoint):
+    MailSwitch.objects.create(team=endpoint.team, events=[])
+    dies(announce_test(endpoint))
+    dies(written(endpoint, "delivery.dead", channel="email", lane="email", recipient="olga@example.com"))
+    assert rung() == []
+    assert Delivery.objects.filter(state=Delivery.WAITING).count() == 0
+    dies(written(endpoint))
+    assert not Delivery.objects.filter(name="delivery.dead", channel="webhook").exists()
 
 
 def test_a_receiver_may_ask_for_time_but_not_for_more_than_an_hour(endpoint):
@@ -279,7 +417,7 @@ def test_for_a_day_after_a_rotation_both_secrets_verify_what_is_sent(people, end
         endpoint.refresh_from_db()
         announce_test(endpoint)
         deliver_due()
-        WebhookEndpoint.objects.update(old_secret_until=timezone.now())
+        WebhookEndpoint.objects.update(old_secret_until=clock.now())
         endpoint.refresh_from_db()
         announce_test(endpoint)
         deliver_due()

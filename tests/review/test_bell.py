@@ -144,3 +144,21 @@ def test_a_test_mail_arrives(client, people, settings):
     people.olga.save()
     assert client.post(reverse("admin:notice_test")).status_code == 409
     assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", [name for name in PEOPLES_NAMES if name != "batch.sheet_changed"])
+def test_every_kind_of_notice_leads_to_a_page_that_is_there(client, people, notice, batch, name):
+    """Those of linked sheets: tests/batches/links/test_polling.py."""
+    job = batch.jobs.get() if name.startswith("job.") else None
+    for times in (1, 2):
+        Notice.objects.filter(pk=notice.pk).update(name=name, job=job, times=times)
+        client.force_login(people.olga)
+        answer = client.post(reverse("admin:notice_open", args=[notice.pk]), follow=True)
+        about_job = job is not None and times == 1
+        elsewhere = {
+            "errand.failed": reverse("admin:dead_letters"),
+            "delivery.dead": f"{reverse('admin:deliveries')}?state=dead",
+        }
+        page = reverse("admin:job", args=[job.pk]) if about_job else reverse("admin:batch", args=[batch.pk])
+        assert answer.redirect_chain[0][0] == elsewhere.get(name, page)
+        assert answer.status_code == 200
