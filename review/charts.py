@@ -1,7 +1,9 @@
-"""Draws the figures of the dashboard as SVG with pygal, in the colours of the page; and the answer that shows them."""
+"""Draws the figures of the dashboard as SVG with pygal, for our stylesheet to colour; and the answer with them."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pygal
@@ -17,6 +19,13 @@ from review.figures import PERIODS, Figure, figures
 WIDTH = 440
 """Of the drawing, in its own units; the page scales it."""
 LABEL_LENGTH = 24
+ROOM_FOR_VALUES = 1.25
+"""The axis goes on behind the longest bar: its value stands there."""
+MOST_MARKS = 5
+STEPS = tuple(digit * 10**power for power in range(6) for digit in (1, 2, 5))
+"""Between the marks of an axis of counts: there is no half job."""
+TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 18_000, 43_200, 86_400)
+"""Seconds between the marks of an axis of time: a clock's own steps. From a day on, whole days."""
 
 
 @require_GET
@@ -35,7 +44,7 @@ def charts(request: HttpRequest) -> HttpResponse:
 
 
 def draw(figure: Figure) -> SafeString:
-    """The figure as an ``<svg>`` without script; it takes colours from the page, so that it fits both themes."""
+    """The figure as an ``<svg>`` without script and style: our stylesheet draws it, in both themes."""
     chart = _chart(figure)
     # pygal counts horizontal bars from the bottom.
     order = slice(None, None, None if figure.kind == "days" else -1)
@@ -45,7 +54,7 @@ def draw(figure: Figure) -> SafeString:
         chart.x_labels_major = chart.x_labels[:: max(1, len(figure.labels) // 6)]
     for series in figure.series:
         chart.add(series.name, list(series.values[order]))
-    chart.add_xml_filter(_without_scripts)
+    chart.add_xml_filter(lambda svg: _bare(svg, figure))
     # pygal escapes the labels and writes nothing else that people gave.
     svg: str = chart.render(is_unicode=True)
     return mark_safe(svg)  # noqa: S308
@@ -66,11 +75,13 @@ def shown(value: float | None, unit: str) -> str:
 def _chart(figure: Figure) -> Any:
     options: dict[str, Any] = {
         "js": [],
-        "style": _style(figure),
+        # For the room that it leaves; the letters themselves are our stylesheet's.
+        "style": Style(label_font_size=12, major_label_font_size=12, value_font_size=12),
         "width": WIDTH,
         "height": 200 if figure.kind == "days" else 50 + 20 * len(figure.series) * max(2, len(figure.labels)),
         "disable_xml_declaration": True,
         "show_legend": False,
+        "truncate_label": -1,
         "show_x_guides": figure.kind != "days",
         "show_y_guides": figure.kind == "days",
         "show_minor_x_labels": figure.kind != "days",
@@ -82,39 +93,35 @@ def _chart(figure: Figure) -> Any:
         "include_x_axis": True,
         # As many marks on the axis; from 1 on, since there is no half job.
         "min_scale": 1,
-        "max_scale": 5,
+        "max_scale": MOST_MARKS,
     }
     if figure.kind == "days":
         return pygal.StackedBar(**options) if figure.stacked else pygal.Bar(**options)
-    return pygal.HorizontalBar(**options)
+    longest = max((value for series in figure.series for value in series.values if value is not None), default=0)
+    end = longest * ROOM_FOR_VALUES or 1
+    options["y_labels"] = _marks(end, TIME_STEPS if figure.unit == "seconds" else STEPS)
+    return pygal.HorizontalBar(**options, range=(0, end))
 
 
-def _without_scripts(svg: Any) -> Any:
-    """pygal's XML filter: an ElementTree in, the same without the configuration of its own tooltips out."""
+def _marks(end: float, steps: Sequence[float]) -> list[float]:
+    """Where an axis that goes to ``end`` is marked: at most MOST_MARKS even steps behind 0."""
+    largest = math.ceil(end / MOST_MARKS / steps[-1]) * steps[-1]
+    step = next((step for step in steps if end / step <= MOST_MARKS), largest)
+    return [number * step for number in range(int(end / step) + 1)]
+
+
+def _bare(svg: Any, figure: Figure) -> Any:
+    """pygal's XML filter: takes scripts, styles and tooltips away, and names the series by their colours."""
     for parent in list(svg.iter()):
-        for script in parent.findall("script"):
-            parent.remove(script)
+        for child in list(parent):
+            if child.tag in ("script", "style") or "tooltip" in (child.get("class") or "").split():
+                parent.remove(child)
+        parent.attrib.pop("style", None)
+        names = (parent.get("class") or "").split()
+        for number, series in enumerate(figure.series):
+            if f"color-{number}" in names:
+                parent.set("class", f"{parent.get('class')} chart-key-{series.colour}")
     return svg
-
-
-def _style(figure: Figure) -> Style:
-    return Style(
-        background="transparent",
-        plot_background="transparent",
-        foreground="var(--text-2)",
-        foreground_strong="var(--text-2)",
-        foreground_subtle="var(--line)",
-        opacity="1",
-        opacity_hover="0.8",
-        colors=tuple(f"var(--{series.colour})" for series in figure.series),
-        value_colors=("var(--text)",) * len(figure.series),
-        font_family="inherit",
-        label_font_size=12,
-        major_label_font_size=12,
-        value_font_size=12,
-        guide_stroke_color="var(--line)",
-        major_guide_stroke_color="var(--line)",
-    )
 
 
 def _short(label: str) -> str:

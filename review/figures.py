@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count
 from django.utils import timezone
 
+from jobs import clock
 from jobs.deadletters import by_cause, letters
 from jobs.models import Event, Job
 from jobs.states import Stage, State
@@ -93,7 +94,7 @@ class Figures:
 
 def figures(user: User, days: int) -> Figures:
     """What the person's teams did in the last ``days`` days, today included. A handful of queries, flat memory."""
-    today = timezone.localdate()
+    today = timezone.localdate(clock.now())
     first = today - timedelta(days=days - 1)
     since = timezone.make_aware(datetime.combine(first, datetime.min.time()))
     moves = _moves(user, since)

@@ -178,6 +178,29 @@ def test_values_in_words(value, unit, words):
     assert shown(value, unit) == words
 
 
+@pytest.mark.parametrize(
+    ("unit", "longest", "words"),
+    [
+        ("jobs", 1, ["0", "1"]),
+        ("jobs", 13, ["0", "5", "10", "15"]),
+        ("jobs", 70_000, ["0", "20,000", "40,000", "60,000", "80,000"]),
+        ("seconds", 3.4, ["0 s", "1 s", "2 s", "3 s", "4 s"]),
+        ("seconds", 48, ["0 s", "15 s", "30 s", "45 s", "1 min"]),
+        ("seconds", 386, ["0 s", "2 min", "4 min", "6 min", "8 min"]),
+        ("seconds", 11_000, ["0 s", "1 h", "2 h", "3 h"]),
+        ("seconds", 1_500_000, ["0 s", "5 d", "10 d", "15 d", "20 d"]),
+    ],
+)
+def test_an_axis_is_marked_at_even_steps(unit, longest, words):
+    series = (Series(name="s", colour="ok", values=(longest, 1)),)
+    figure = Figure(
+        key="k", title="t", note="n", first_column="c", unit=unit, kind="bars", labels=("a", "b"), series=series
+    )
+    svg = ElementTree.fromstring(draw(figure))
+    axis = next(part for part in svg.iter() if part.get("class") == "axis x")
+    assert [text.text for text in axis.iter() if text.tag.endswith("text")] == words
+
+
 @pytest.mark.parametrize("kind", ["days", "bars"])
 def test_a_drawing_is_one_svg_whatever_the_labels(kind):
     figure = Figure(
@@ -194,3 +217,6 @@ def test_a_drawing_is_one_svg_whatever_the_labels(kind):
     svg = draw(figure)
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert "<script" not in svg
+    assert "<style" not in svg
+    assert "style=" not in svg
+    assert "chart-key-ok" in svg
