@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
 from django.db.models import Count, QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
@@ -131,10 +131,14 @@ class Queues(Address):
         return Response({"queues": rows})
 
 
+QUEUE = OpenApiParameter("queue", str, OpenApiParameter.PATH, enum=[queue.value for queue in QUEUES])
+
+
 class PauseQueue(Address):
     scopes = (Scope.SUBMIT,)
 
     @extend_schema(
+        parameters=[QUEUE],
         summary="Pause a queue",
         request=PauseSerializer,
         responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404, 413),
@@ -150,6 +154,7 @@ class ResumeQueue(Address):
     scopes = (Scope.SUBMIT,)
 
     @extend_schema(
+        parameters=[QUEUE],
         summary="Resume a queue",
         request=None,
         responses=answers({200: PausedSerializer, 409: PROBLEMS[409]}, 400, 403, 404),
@@ -250,7 +255,10 @@ class NotThere(Address):
 
     scopes = reading_scopes = ANY_SCOPE
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {}  # what is not there has no methods to allow
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         slash = "" if request.path.endswith("/") else " Addresses end with a slash."
         raise NotFound(f"There is nothing at {request.path[:200]}.{slash}")

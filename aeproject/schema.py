@@ -44,6 +44,7 @@ def describe(result: dict[str, Any], **options: Any) -> dict[str, Any]:
     for item in result.get("paths", {}).values():
         for operation in item.values():
             _number_records(operation)
+            _fill_lists(operation)
         if "get" in item and "200" in item["get"]["responses"]:
             _describe_get(item["get"], components.setdefault("schemas", {}))
     return result
@@ -53,6 +54,13 @@ def _number_records(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter.get("in") == "path" and parameter["name"] == "id" and parameter["schema"].get("format") != "uuid":
             parameter["schema"] = RECORD
+
+
+def _fill_lists(operation: dict[str, Any]) -> None:
+    """A list in one parameter (``a,b``) names something: an empty one is left out."""
+    for parameter in operation.get("parameters", ()):
+        if parameter.get("in") == "query" and parameter.get("explode") is False:
+            parameter["schema"].setdefault("minItems", 1)
 
 
 def _describe_get(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
@@ -98,7 +106,7 @@ def _fields_of(record: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any
         "required": False,
         "style": "form",
         "explode": False,
-        "schema": {"type": "array", "items": {"type": "string", "enum": names}},
+        "schema": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": names}},
         "description": "Only these fields; a dot leads inside.",
     }
 

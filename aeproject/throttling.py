@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -46,14 +47,20 @@ class PageLimits:
             count_request(request.user)
             _count_for_batch(name.partition("_")[0], kwargs.get("pk"), request.user)
         except TooMany as limit:
-            return _too_many(limit)
+            return _too_many(request, limit)
         return None
 
 
-def _too_many(limit: TooMany) -> HttpResponse:
+def _too_many(request: HttpRequest, limit: TooMany) -> HttpResponse:
+    """A page for a person, the words alone for what a script of ours has asked."""
     wait = limit.retry_after_seconds
-    text = f"{limit} Try again in {wait} second{'' if wait == 1 else 's'}."
-    return HttpResponse(text, status=429, content_type="text/plain; charset=utf-8", headers={"Retry-After": str(wait)})
+    words = f"{limit} Try again in {wait} second{'' if wait == 1 else 's'}."
+    if "text/html" in request.headers.get("Accept", "") and not request.headers.get("HX-Request"):
+        response = render(request, "429.html", {"words": words}, status=429)
+    else:
+        response = HttpResponse(words, status=429, content_type="text/plain; charset=utf-8")
+    response["Retry-After"] = str(wait)
+    return response
 
 
 def _count_for_batch(kind: str, pk: Any, user: User) -> None:

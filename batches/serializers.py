@@ -10,11 +10,15 @@ from rest_framework.reverse import reverse
 
 from batches.intake import opening
 from batches.intake.judging import judge_names, titles_of
+from batches.intake.sheet import MOST_ROW
 from batches.intake.table import BY_NAME
 from batches.intake.upload import MOST_FILES
 from batches.models import Batch, Upload, UploadRow
 from batches.rollup import BATCH_STATES, COUNTS
-from jobs.api import ConflictSerializer, NamedChoice, words_field
+from batches.updates.applying import counts_of
+from batches.updates.serializers import ChangeCountsSerializer
+from jobs.api import ConflictSerializer, ForecastSerializer, NamedChoice, words_field
+from jobs.errands import why_paused
 
 UPLOAD_STATES = Upload.STATES
 ROWS_SHOWN = 500
@@ -95,16 +99,9 @@ class BatchProgressSerializer(serializers.Serializer[Any]):
     counts = CountsSerializer()
 
 
-class ForecastSerializer(serializers.Serializer[Any]):
-    """Nine times in ten it should lie between the two; null while there is no history to go by."""
-
-    text = serializers.CharField()
-    low_seconds = serializers.FloatField(allow_null=True)
-    high_seconds = serializers.FloatField(allow_null=True)
-
-
 class BatchStatsSerializer(serializers.Serializer[Any]):
     state = BatchStateField()
+    description = serializers.CharField(help_text="The batch's own, or one from what is in it.")
     figures = FiguresSerializer()
     states = serializers.DictField(
         source="figures.public", child=serializers.IntegerField(), help_text="Jobs by public state, those that occur."
@@ -130,6 +127,10 @@ class ReasonSerializer(serializers.Serializer[Any]):
 class BatchDoneSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="What became of it, in words.")
     batch = BatchSerializer()
+
+
+class PinnedSerializer(serializers.Serializer[Any]):
+    pinned = serializers.BooleanField()
 
 
 class StartSerializer(serializers.Serializer[Any]):
@@ -191,12 +192,17 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     sheet = serializers.CharField(source="sheet.name", read_only=True)
     sheet_name = serializers.SerializerMethodField(help_text="The workbook's sheet that was taken.")
     sheet_names = serializers.SerializerMethodField(help_text="The sheets of the workbook.")
+    header_row = serializers.SerializerMethodField(help_text="The row of the titles, from 1; null in a JSON.")
     files = serializers.SlugRelatedField[Any](slug_field="name", many=True, read_only=True)
     state = NamedChoice(UPLOAD_STATES, component="UploadState", read_only=True)
     problem = serializers.CharField(read_only=True, help_text="Why it is in the state mapping or refused.")
     progress = serializers.SerializerMethodField()
     batch = serializers.SerializerMethodField(help_text="The batch, when it is open.")
     columns = serializers.SerializerMethodField(help_text="The titles of the sheet's columns.")
+    updates = serializers.IntegerField(
+        source="updates_id", read_only=True, allow_null=True, help_text="The batch that it is a newer sheet for."
+    )
+    changes = serializers.SerializerMethodField(help_text="What a newer sheet would change; null before it is judged.")
     mapping = serializers.SerializerMethodField(help_text="Which of them are ours, and how that was found.")
     kept_columns = serializers.SerializerMethodField(help_text="Unknown columns, kept.")
     rows = serializers.SerializerMethodField()
@@ -206,8 +212,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     class Meta:
         model = Upload
         fields = (
-            "id", "url", "team", "sheet", "sheet_name", "sheet_names", "files", "state", "problem", "progress", "batch",
-            "good", "bad", "columns", "mapping", "kept_columns", "all_rows", "bad_rows", "created_at", "committed_at",
+            "id", "url", "team", "sheet", "sheet_name", "sheet_names", "header_row", "files", "state", "problem",
+            "progress", "batch", "updates", "changes", "good", "bad", "columns", "mapping", "kept_columns",
+            "all_rows", "bad_rows", "created_at", "committed_at",
             "rows",
         )  # fmt: skip
         read_only_fields = fields
@@ -217,6 +224,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
     def get_sheet_names(self, upload: Upload) -> list[str]:
         return list(upload.layout.get("sheet_names", ()))
+
+    def get_header_row(self, upload: Upload) -> int | None:
+        return upload.layout.get("header_line") or None
 
     def get_columns(self, upload: Upload) -> list[str]:
         return list(upload.layout.get("header", ()))
@@ -233,10 +243,20 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     @extend_schema_field(IntakeProgressSerializer(allow_null=True))
     def get_progress(self, upload: Upload) -> dict[str, Any] | None:
         errand = opening.errand_of(upload)
-        return {"step": errand.step, "done": errand.done, "total": errand.total} if errand else None
+        if errand is None:
+            return None
+        step = why_paused(errand) or errand.step
+        return {"step": step, "done": errand.done, "total": errand.total}
 
     def get_batch(self, upload: Upload) -> int | None:
-        return upload.batch.pk if upload.state == Upload.COMMITTED else None
+        if upload.state != Upload.COMMITTED:
+            return None
+        return upload.batch.pk if upload.updates_id is None else upload.updates_id
+
+    @extend_schema_field(ChangeCountsSerializer(allow_null=True))
+    def get_changes(self, upload: Upload) -> dict[str, int] | None:
+        is_judged = upload.state in {Upload.PREVIEW, Upload.OPENING, Upload.COMMITTED}
+        return counts_of(upload) if upload.updates_id is not None and is_judged else None
 
     @extend_schema_field(RowSerializer(many=True))
     def get_rows(self, upload: Upload) -> list[dict[str, Any]]:
@@ -266,7 +286,23 @@ class SentUploadSerializer(SentFilesSerializer):
     sheet_name = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=200, help_text="Which sheet of a workbook."
     )
+    url = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=1000,
+        help_text="The address of a Google Sheet, which is read instead of a sheet among the files.",
+    )
+    range = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=200, help_text="What of it: A1:H, 'My tab'!A1:H, Tab."
+    )
     mapping = serializers.JSONField(required=False, help_text=MAPPING_HELP)
+    updates = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**63 - 1,
+        help_text="The batch that this is a newer sheet for.",
+    )
 
     def validate_mapping(self, given: Any) -> dict[str, str]:
         return checked_mapping(given)
@@ -281,6 +317,11 @@ class NewUploadSerializer(SentUploadSerializer):
     files = serializers.ListField(
         child=serializers.FileField(allow_empty_file=True), required=False, help_text="PSDs and projects, or ZIPs."
     )
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if data["url"] and data.get("sheet"):
+            raise serializers.ValidationError({"url": ["Send a sheet or the address of one, not both."]})
+        return data
 
 
 def checked_mapping(given: Any) -> dict[str, str]:
@@ -299,6 +340,9 @@ class UploadChangeSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(allow_blank=True), required=False, help_text=MAPPING_HELP
     )
     sheet_name = serializers.CharField(required=False, max_length=200, help_text="Another sheet of the workbook.")
+    header_row = serializers.IntegerField(
+        required=False, min_value=1, max_value=MOST_ROW, help_text="The number of the row that has the titles, from 1."
+    )
 
 
 class CommitSerializer(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,10 +15,12 @@ Tree = dict[str, "Tree"]
 
 
 def read_fields(text: str | None) -> Tree:
-    """``a,b.c`` as {"a": {}, "b": {"c": {}}}; no text, or an empty one, asks for everything."""
+    """``a,b.c`` as {"a": {}, "b": {"c": {}}}; no text asks for everything. One without names is a ValidationError."""
     tree: Tree = {}
-    if text is None or not text.strip():
+    if text is None:
         return tree
+    if not text.strip():
+        raise ValidationError({"fields": ["No field is named: leave it out for all of them."]})
     if len(text) > MOST_CHARACTERS:
         raise ValidationError({"fields": [f"This is longer than {MOST_CHARACTERS} characters."]})
     whole: set[tuple[str, ...]] = set()
@@ -53,7 +56,8 @@ def _narrow_inside(parent: Any, name: str, inside: Tree, where: str) -> None:
     if isinstance(field, serializers.SerializerMethodField):
         method = getattr(parent, field.method_name or f"get_{name}")
         shown = getattr(method, "_spectacular_annotation", {}).get("field")
-        shown = shown() if isinstance(shown, type) else shown
+        # What the method is annotated with belongs to the class, and to every request: only a copy may be narrowed.
+        shown = shown() if isinstance(shown, type) else copy.deepcopy(shown)
         if isinstance(shown, serializers.BaseSerializer):
             narrow(shown, inside, where)
     elif isinstance(field, serializers.BaseSerializer):

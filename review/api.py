@@ -17,13 +17,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.api import STAGE_NAMES, Door, answers, checked, person, record_id, stage_of
-from jobs.api_filters import IdFilter, SearchFilter, StableOrdering, TextFilter
-from jobs.models import PRIORITIES, Job, JobQuerySet, Membership, StageRun, Warning
+from jobs.api_filters import Filters, IdFilter, SearchFilter, StableOrdering, TextFilter, TruthFilter
+from jobs.forecast import of_job
+from jobs.log_context import bind
+from jobs.models import PRIORITIES, Attempt, Job, JobQuerySet, Membership, StageRun, Warning
 from jobs.states import PUBLIC_STATES, Stage
 from jobs.tokens import Scope
 from review import bodies, decisions
 from review.serializers import (
     AssetSerializer,
+    AttemptSerializer,
     CommentSerializer,
     DecisionSerializer,
     EventSerializer,
@@ -47,15 +50,15 @@ def _choices(names: Any) -> list[tuple[str, str]]:
     return [(name, name) for name in names]
 
 
-class JobFilters(django_filters.FilterSet):  # type: ignore[misc]
+class JobFilters(Filters):
     team = TextFilter("team__slug", help_text="The team's slug.")
     batch = IdFilter("batch")
     stage = django_filters.ChoiceFilter(choices=_choices(["1", "2", "3", "4", *STAGE_NAMES]), method="at_stage")
     state = django_filters.MultipleChoiceFilter(choices=_choices(PUBLIC_STATES), method="in_states")
     priority = django_filters.ChoiceFilter(choices=_choices(PRIORITIES), method="of_priority")
     assignee = TextFilter("assignee__username", help_text="A username.")
-    unassigned = django_filters.BooleanFilter("assignee", lookup_expr="isnull")
-    needs_me = django_filters.BooleanFilter(method="needing_me", help_text="Those that wait for one of your roles.")
+    unassigned = TruthFilter("assignee", lookup_expr="isnull")
+    needs_me = TruthFilter(method="needing_me", help_text="Those that wait for one of your roles.")
     client_name = TextFilter("client_name")
     search = SearchFilter("job_id", "client_name", "project_name", "output_name")
     ordering = StableOrdering(
@@ -97,6 +100,17 @@ def beside(summary: str, serializer: Any) -> Callable[[V], V]:
     return documented
 
 
+def as_shown(jobs: JobQuerySet, *, open_warnings: bool = True, progress: bool = True) -> JobQuerySet:
+    """The jobs with what JobSerializer reads of them; without what is not asked for."""
+    open_ones = Warning.objects.filter(job=OuterRef("pk"), resolution="", kind=Warning.FINDING)
+    counted = open_ones.order_by().values("job").annotate(rows=Count("pk")).values("rows")
+    live = StageRun.objects.filter(state__in=LIVE).defer(*HEAVY)
+    jobs = jobs.select_related("team", "batch", "assignee")
+    if open_warnings:
+        jobs = jobs.annotate(open_warnings=Coalesce(Subquery(counted), 0))
+    return jobs.prefetch_related(Prefetch("runs", queryset=live, to_attr="live_runs")) if progress else jobs
+
+
 @extend_schema_view(
     list=extend_schema(summary="Jobs", responses=answers({200: JobSerializer(many=True)}, 400)),
     retrieve=extend_schema(summary="A job", responses=answers({200: JobDetailSerializer}, 400, 404)),
@@ -108,18 +122,8 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
     filterset_class = JobFilters
 
     def get_queryset(self) -> JobQuerySet:
-        open_ones = Warning.objects.filter(job=OuterRef("pk"), resolution="", kind=Warning.FINDING)
-        counted = open_ones.order_by().values("job").annotate(rows=Count("pk")).values("rows")
-        live = StageRun.objects.filter(state__in=LIVE).defer(*HEAVY)
         jobs: JobQuerySet = Job.objects.visible_to(self.request.user)
-        jobs = jobs.select_related("team", "batch", "assignee")
-        if self.wants("open_warnings"):
-            jobs = jobs.annotate(open_warnings=Coalesce(Subquery(counted), 0))
-        return (
-            jobs.prefetch_related(Prefetch("runs", queryset=live, to_attr="live_runs"))
-            if self.wants("progress")
-            else jobs
-        )
+        return as_shown(jobs, open_warnings=self.wants("open_warnings"), progress=self.wants("progress"))
 
     def get_serializer_class(self) -> type[JobSerializer]:
         return JobSerializer if self.action in {"list", "at_stage"} else JobDetailSerializer
@@ -138,7 +142,7 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
 
     # Reading ----------------------------------------------------------------------------------------------------------
     @extend_schema(
-        summary="Jobs at a stage", parameters=[STAGE], responses=answers({200: JobSerializer(many=True)}, 400)
+        summary="Jobs at a stage", parameters=[STAGE], responses=answers({200: JobSerializer(many=True)}, 400, 404)
     )
     @action(detail=False, url_path="stage/(?P<stage>[^/.]+)", url_name="stage")
     def at_stage(self, request: Request, stage: str) -> Response:
@@ -163,10 +167,14 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
                 attempts=F("live__attempts"),
             )
         )
-        names = ("pk", "job_id", "batch_id", "stage", "state", "version", "moved_at")
+        names = ("pk", "job_id", "batch_id", "team_id", "project_path", "stage", "state", "version", "moved_at")
         job = jobs.filter(pk=record_id(pk)).values(*names, "run_state", "step", "percent", "attempts").first()
         if job is None:
             raise NotFound
+        bind(job=job["job_id"])
+        job["forecast"] = None
+        if job["run_state"] == StageRun.RUNNING:
+            job["forecast"] = of_job(job["team_id"], Stage(job["stage"]), job["project_path"], job["percent"])
         return Response(JobProgressSerializer(job).data)
 
     @beside("Warnings of a job", WarningSerializer)
@@ -179,6 +187,13 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
         return self.page_of(self.get_object().events.select_related("team", "actor", "job", "seal"), EventSerializer)
+
+    @beside("Attempts at the stages of a job", AttemptSerializer)
+    @action(detail=True)
+    def attempts(self, request: Request, pk: str) -> Response:
+        """Every try of a worker, with what it logged, the newest first."""
+        tries = Attempt.objects.filter(run__job=self.get_object()).select_related("run")
+        return self.page_of(tries.defer("run__result", "run__metrics", "run__error").order_by("-id"), AttemptSerializer)
 
     @beside("Files of a job", AssetSerializer)
     @action(detail=True)
@@ -278,6 +293,12 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
     def amend(self, request: Request, pk: str) -> Response:
         """A layer that fills another slot changes places with what was here."""
         decisions.amend(person(request), self.get_object(), **checked(bodies.AmendSerializer, request))
+        return Response(self.fresh())
+
+    @verb("Take the newest change of a match back", bodies.UndoSerializer)
+    @action(detail=True, methods=["post"], scopes=(Scope.REVIEW,))
+    def undo(self, request: Request, pk: str) -> Response:
+        decisions.undo_amend(person(request), self.get_object(), **checked(bodies.UndoSerializer, request))
         return Response(self.fresh())
 
     @verb("Choose the render comp", bodies.ChooseCompSerializer)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from jobs.api import MOST_ID, NamedChoice, PriorityField, StageField, version_field, words_field
+from jobs.api import MOST_ID, AskedStageField, NamedChoice, PriorityField, version_field, words_field
 from jobs.states import Stage
 
 
@@ -20,7 +20,11 @@ class ApproveSerializer(serializers.Serializer[Any]):
 class RejectSerializer(serializers.Serializer[Any]):
     version = version_field(required=True)
     reason = words_field()
-    stage = StageField(required=False, default=Stage.MATCHING, help_text="Where it goes back to; matching by default.")
+    stage = AskedStageField(
+        required=False,
+        default=Stage.MATCHING,
+        help_text="Where it goes back to: a stage behind it; matching by default.",
+    )
 
 
 class MoveSerializer(serializers.Serializer[Any]):
@@ -31,24 +35,33 @@ class MoveSerializer(serializers.Serializer[Any]):
 
 
 class RequeueSerializer(MoveSerializer):
-    stage = StageField(help_text="The stage to process again from.")
+    stage = AskedStageField(help_text="The stage to process again from: this one or one behind it.")
 
 
 class AmendSerializer(serializers.Serializer[Any]):
     version = version_field(required=True)
-    slot_id = serializers.CharField(max_length=60)
+    slot_id = serializers.CharField(max_length=60, help_text="One of the job's matches; 400 for another.")
     layer_id = serializers.IntegerField(
-        min_value=-MOST_ID, max_value=MOST_ID, allow_null=True, help_text="null leaves the slot as the template has it."
+        min_value=-MOST_ID,
+        max_value=MOST_ID,
+        allow_null=True,
+        help_text="One of the job's layers; null: as the template has it.",
     )
+
+
+class UndoSerializer(serializers.Serializer[Any]):
+    version = version_field(required=True)
 
 
 class ChooseCompSerializer(serializers.Serializer[Any]):
     version = version_field(required=True)
-    comp_id = serializers.IntegerField(min_value=-MOST_ID, max_value=MOST_ID)
+    comp_id = serializers.IntegerField(
+        min_value=-MOST_ID, max_value=MOST_ID, help_text="One of the project's compositions; 400 for another."
+    )
 
 
 class AssignSerializer(serializers.Serializer[Any]):
-    assignee = serializers.CharField(max_length=150, allow_null=True, help_text="A username; null for nobody.")
+    assignee = serializers.CharField(max_length=150, allow_null=True, help_text="Of the job's team; null for nobody.")
 
 
 class NewCommentSerializer(serializers.Serializer[Any]):

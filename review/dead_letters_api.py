@@ -8,12 +8,13 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import deadletters
 from jobs.api import PROBLEMS, Door, NamedChoice, StageField, answers, checked, person
-from jobs.models import StageRun
+from jobs.models import Errand, StageRun
 from jobs.teams import require_verb
 from jobs.tokens import Scope
 
@@ -30,6 +31,18 @@ class DeadLetterSerializer(serializers.Serializer[Any]):
     error = serializers.CharField(help_text="The words of the newest.")
     jobs = serializers.IntegerField()
     newest_at = serializers.DateTimeField()
+
+
+class ErrandSerializer(serializers.ModelSerializer[Errand]):
+    """Work of a page, such as judging a large sheet. ``subject`` is the number of the upload or linked sheet there."""
+
+    team = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    state = NamedChoice(Errand.STATES, component="ErrandState", read_only=True)
+
+    class Meta:
+        model = Errand
+        fields = ("id", "kind", "subject", "team", "state", "attempts", "error", "ended_at")
+        read_only_fields = fields
 
 
 class RetryLettersSerializer(serializers.Serializer[Any]):
@@ -81,3 +94,32 @@ class DeadLetterDoor(Door[StageRun]):
             found = deadletters.letters(user)
             done = deadletters.retry_many(user, deadletters.with_cause_of(found, letter) if which == CAUSE else found)
         return Response({"moved": done.moved, "refused": done.refused, "left": done.left})
+
+
+class DeadErrandDoor(ListModelMixin, Door[Errand]):
+    """Work of pages that failed for good, of your teams."""
+
+    queryset = Errand.objects.none()
+    serializer_class = ErrandSerializer
+
+    def get_queryset(self) -> QuerySet[Errand]:
+        user = person(self.request)
+        if self.action == "list":
+            return deadletters.dead_errands(user)
+        return Errand.objects.visible_to(user).select_related("team")
+
+    @extend_schema(summary="Errands that failed", responses=answers({200: ErrandSerializer(many=True)}))
+    def list(self, request: Request) -> Response:
+        """Those that were not asked for again, the newest first."""
+        return super().list(request)
+
+    @extend_schema(
+        summary="Try an errand again",
+        request=None,
+        responses=answers({200: ErrandSerializer, 409: PROBLEMS[409]}, 400, 403, 404),
+    )
+    @action(detail=True, methods=["post"], scopes=(Scope.SUBMIT,))
+    def retry(self, request: Request, pk: str) -> Response:
+        """For operators. Answers with the errand that was sent in its place; 409 when there is nothing to try again."""
+        sent = deadletters.retry_errand(person(request), self.get_object())
+        return Response(self.get_serializer(sent).data)

@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from jobs.api import ConflictSerializer, NamedChoice, PriorityField, StageField, StateField
-from jobs.models import Asset, Event, Job, Match, StageRun, Warning
+from jobs.api import ConflictSerializer, ForecastSerializer, NamedChoice, PriorityField, StageField, StateField
+from jobs.models import Asset, Attempt, Event, Job, Match, StageRun, Warning
 from jobs.states import Role, Stage, State, public_state
 from review.models import Comment, Decision
 
@@ -70,6 +70,9 @@ class JobProgressSerializer(serializers.Serializer[Any]):
     step = serializers.CharField(allow_null=True, help_text="What the running stage does now; null when none is live.")
     percent = serializers.FloatField(allow_null=True, help_text="Of the stage.")
     attempts = serializers.IntegerField(allow_null=True)
+    forecast = ForecastSerializer(
+        allow_null=True, help_text="When the next decision is due; null when no worker has the job."
+    )
     moved_at = serializers.DateTimeField()
 
     @extend_schema_field(StateField())
@@ -102,7 +105,7 @@ class RunnerUpSerializer(serializers.Serializer[Any]):
 class MatchSerializer(serializers.ModelSerializer[Match]):
     changed_by = Username(slug_field="username", read_only=True, allow_null=True)
     slot_kind = NamedChoice(("text", "image"), component="SlotKind", read_only=True)
-    origin = NamedChoice((Match.AUTO, Match.HUMAN), component="MatchOrigin", read_only=True)
+    origin = NamedChoice(Match.ORIGINS, component="MatchOrigin", read_only=True)
     parts = serializers.DictField(child=serializers.FloatField(), read_only=True)
     runner_up = RunnerUpSerializer(read_only=True, allow_null=True)
 
@@ -233,6 +236,17 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
     class Meta:
         model = Decision
         fields = ("id", "stage", "verb", "user", "reason", "version", "shown_sha256", "open_warnings", "at")
+        read_only_fields = fields
+
+
+class AttemptSerializer(serializers.ModelSerializer[Attempt]):
+    """One try of a worker at a stage. ``log`` is kept when it ends."""
+
+    stage = StageField(source="run.stage", read_only=True)
+
+    class Meta:
+        model = Attempt
+        fields = ("id", "stage", "number", "worker", "started_at", "ended_at", "outcome", "error_class", "error", "log")
         read_only_fields = fields
 
 

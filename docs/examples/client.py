@@ -17,6 +17,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+MOST_REMEMBERED = 100
+"""Answers that are kept, to be told that they did not change."""
+
 
 class Counts(TypedDict):
     total: int
@@ -63,13 +66,13 @@ class Client:
     def get(self, path: str, **query: str | int) -> Any:
         """An answer. One that did not change since the last time (304) is not sent again."""
         address = f"{path}?{urlencode(query)}" if query else path
-        etag, known = self._seen.get(address, ("", None))
+        etag, known = self._seen.pop(address, ("", None))
         status, headers, body = self._ask("GET", address, {"If-None-Match": etag} if etag else {})
-        if status == 304:
-            return known
-        answer = json.loads(body)
+        answer = known if status == 304 else json.loads(body)
         if "ETag" in headers:
             self._seen[address] = (headers["ETag"], answer)
+        while len(self._seen) > MOST_REMEMBERED:
+            del self._seen[next(iter(self._seen))]  # what was not asked for the longest
         return answer
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -116,6 +119,19 @@ class Client:
         """What happened after the event with that number, each exactly once. Keep the last number for the next time."""
         return self.rows("/api/events/", since=since)
 
+    def follow(self, bookmark: Path, *, every_seconds: float = 5.0) -> Iterator[dict[str, Any]]:
+        """The history as it is written, without end, beginning after the number that the file ``bookmark`` holds.
+
+        The bookmark moves when the next event is asked for: what was being worked on when the program died comes again.
+        """
+        since = int(bookmark.read_text()) if bookmark.exists() else 0
+        while True:
+            for event in self.events(since):
+                yield event
+                since = event["number"]
+                bookmark.write_text(str(since))
+            time.sleep(every_seconds)
+
     def _ask(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
     ) -> tuple[int, Any, bytes]:
@@ -134,7 +150,11 @@ class Client:
                 wait = float(error.headers.get("Retry-After", 1))
                 if error.code not in {429, 503} or time.monotonic() + wait > give_up:
                     raise ApiError(error.code, _problem(error.read())) from None
-                time.sleep(wait)
+            except OSError:  # the connection broke: with the same key nothing is done twice
+                wait = 1.0
+                if time.monotonic() + wait > give_up:
+                    raise
+            time.sleep(wait)
 
 
 def _key() -> dict[str, str]:

@@ -6,8 +6,12 @@ import io
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from aeproject import batch_detail
 from batches.models import Batch, Upload
+from batches.naming import open_batch
 from jobs import tasks
 from jobs.models import Job
 from jobs.states import Stage, State
@@ -54,6 +58,9 @@ def test_an_upload_is_read_again_also_its_bad_rows_alone(api, people, upload):
     client = api(people.vera)
     assert client.get(upload["url"]).json()["rows"] == upload["rows"]
     assert [row["line"] for row in client.get(upload["url"] + "?only=bad").json()["rows"]] == [4]
+    for slip in ("?only=worse", "?only=", "rows/?only=worse", "changes/?kind=odd"):
+        answer = client.get(upload["url"] + slip)
+        assert (answer.status_code, list(answer.json())) == (400, [slip.partition("?")[2].partition("=")[0]]), slip
 
 
 def test_the_bad_rows_come_as_a_csv(api, people, upload):
@@ -197,8 +204,26 @@ def test_a_batch_has_its_state_and_counts_and_leads_to_its_jobs(api, people, bat
     shown = client.get(f"/api/batches/{batch.pk}/").json()
     assert shown["state"] == "awaiting_review"
     assert (shown["counts"]["total"], shown["counts"]["in_review"], shown["counts"]["completed"]) == (2, 1, 1)
+    assert shown.pop("first_jobs") == client.get(f"{shown['jobs']}&ordering=row_line").json()["results"]
     assert len(client.get(shown["jobs"]).json()["results"]) == 2
     assert client.get("/api/batches/").json()["results"] == [shown]
+
+
+def test_a_batch_has_its_first_jobs_inside_in_the_order_of_the_sheet(api, people, batch, monkeypatch):
+    monkeypatch.setattr(batch_detail, "FIRST_JOBS", 3)
+    jobs = [make_job(batch, Stage.MATCHING, State.IN_REVIEW, row_line=line) for line in (5, 2, 4, 3)]
+    client, where = api(people.rita), f"/api/batches/{batch.pk}/"
+    shown = client.get(where).json()["first_jobs"]
+    assert [job["id"] for job in shown] == [jobs[place].pk for place in (1, 3, 2)]
+    assert "approve_matches" in shown[0]["allowed"]
+    assert client.get(f"{where}?fields=first_jobs.job_id").json() == {
+        "first_jobs": [{"job_id": jobs[place].job_id} for place in (1, 3, 2)]
+    }
+    with CaptureQueriesContext(connection) as with_jobs:
+        client.get(where)
+    with CaptureQueriesContext(connection) as without:
+        assert list(client.get(f"{where}?fields=name,state").json()) == ["name", "state"]
+    assert len(without) < len(with_jobs) < 20
 
 
 @pytest.mark.parametrize(
@@ -278,6 +303,20 @@ def test_a_mapping_comes_along_or_later(api, people):
     sheet.seek(0)
     again = send(client, sheet=sheet, mapping=json.dumps({**given, "output_name": "three", "aepx_path": "four"}))
     assert (again.json()["good"], again.json()["bad"]) == (0, 1)
+
+
+def test_the_header_row_is_chosen_later(api, people):
+    client = api(people.olga)
+    sheet = named("s.csv", b"see,the,rows,below\none,two,three,four\nJ-1,a.psd,a.aepx,o.aep\n")
+    upload = send(client, sheet=sheet).json()
+    assert (upload["header_row"], upload["columns"]) == (1, ["see", "the", "rows", "below"])
+    given = {"job_id": "one", "psd_path": "two", "aepx_path": "three", "output_name": "four"}
+    changed = client.patch(upload["url"], {"header_row": 2, "mapping": given}).json()
+    assert (changed["header_row"], changed["columns"], changed["good"]) == (2, ["one", "two", "three", "four"], 1)
+    for row, words in ((4, "the sheet ends with row 3"), (0, "greater than or equal to 1"), ("x", "valid integer")):
+        refused = client.patch(upload["url"], {"header_row": row})
+        assert (refused.status_code, list(refused.json())) == (400, ["header_row"])
+        assert words in refused.json()["header_row"][0]
 
 
 @pytest.mark.parametrize("given", ["[]", "no json", '{"job_id": 1}', '{"colour": "a"}', '{"job_id": "nowhere"}'])
@@ -402,6 +441,7 @@ def test_the_stats_of_a_batch(api, people, batch):
     assert stats["figures"] == {"files": 2, "bytes_in": 0, "bytes_out": 5, "percent": 50.0}
     assert stats["states"] == {"processing": 1, "completed": 1}
     assert stats["templates"] == [{"name": "a.aepx", "jobs": 1}, {"name": "b.aepx", "jobs": 1}]
+    assert stats["description"] == "2 designs into 2 templates"
     assert stats["forecast"] == {"text": "Waits for a worker", "low_seconds": None, "high_seconds": None}
 
 
@@ -424,6 +464,26 @@ def test_more_filters_and_orders_of_batches(api, people, batch, query, found):
     old = Batch.objects.create(team=batch.team, name="Old", prefix="OLD", created_by=people.olga)
     api(people.olga).post(f"/api/batches/{old.pk}/archive/")
     response = api(people.vera).get(f"/api/batches/?{query}")
+    assert [row["name"] for row in response.json()["results"]] == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("since=2025-11-05", ["5", "6"]),
+        ("until=2025-11-05", ["4", "5"]),
+        ("since=2025-11-05&until=2025-11-05", ["5"]),
+        ("external_id=monday", ["4", "6"]),
+        ("external_id=monday:6", ["6"]),
+        ("external_id=dropbox", []),
+    ],
+)
+def test_days_and_ids_elsewhere_of_batches(api, people, blue, query, found):
+    for day in (4, 5, 6):
+        ids = {"monday": str(day)} if day != 5 else {}
+        made = open_batch(people.olga, blue, name=str(day), prefix=f"P{day}", external_ids=ids)
+        Batch.objects.filter(pk=made.pk).update(day=f"2025-11-0{day}")
+    response = api(people.vera).get(f"/api/batches/?ordering=id&{query}")
     assert [row["name"] for row in response.json()["results"]] == found
 
 

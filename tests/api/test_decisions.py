@@ -51,6 +51,23 @@ ADDRESSES = {"approve_preview": "approve", "force": "approve"}
 AFTER = {"reject": ("awaiting_review", "processing")}
 
 
+def test_the_newest_change_is_taken_back_once(api, people, batch):
+    job = at_matching(batch)
+    before = list(job.matches.order_by("id").values("slot_id", "layer_id"))
+    client = api(people.rita)
+    amended = client.post(f"/api/jobs/{job.pk}/amend/", {"version": 0, "slot_id": "1:1", "layer_id": None}).json()
+    assert list(job.matches.order_by("id").values("slot_id", "layer_id")) != before
+    for who, status in (("vera", 403), ("olga", 403), ("oscar", 404)):
+        answer = api(getattr(people, who)).post(f"/api/jobs/{job.pk}/undo/", {"version": amended["version"]})
+        assert answer.status_code == status
+    assert client.post(f"/api/jobs/{job.pk}/undo/", {}).status_code == 400
+    undone = client.post(f"/api/jobs/{job.pk}/undo/", {"version": amended["version"]})
+    assert undone.status_code == 200
+    assert list(job.matches.order_by("id").values("slot_id", "layer_id")) == before
+    again = client.post(f"/api/jobs/{job.pk}/undo/", {"version": undone.json()["version"]})
+    assert (again.status_code, again.json()["job"]["id"]) == (409, job.pk)
+
+
 def address(name, job):
     return f"/api/jobs/{job.pk}/{ADDRESSES.get(name, name)}/"
 

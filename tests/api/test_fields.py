@@ -16,12 +16,18 @@ JOBS = "/api/jobs/"
 
 @pytest.mark.parametrize(
     ("text", "tree"),
-    [(None, {}), ("", {}), (" ", {}), ("a", {"a": {}}), ("a,b", {"a": {}, "b": {}}),
+    [(None, {}), ("a", {"a": {}}), ("a,b", {"a": {}, "b": {}}),
      (" a , b.c ", {"a": {}, "b": {"c": {}}}),
      ("a.b,a.c", {"a": {"b": {}, "c": {}}}), ("a,a.b", {"a": {}}), ("a.b,a", {"a": {}}), ("a,", {"a": {}, "": {}})],
 )  # fmt: skip
 def test_names_are_read_as_a_tree(text, tree):
     assert read_fields(text) == tree
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_a_wish_without_names_is_400(api, people, text):
+    answer = api(people.vera).get(JOBS, {"fields": text})
+    assert (answer.status_code, list(answer.json())) == (400, ["fields"])
 
 
 def test_a_list_has_the_fields_that_were_asked_for(api, people, waiting):
@@ -40,6 +46,12 @@ def test_progress_is_narrowed_and_stays_null_without_a_run(api, people, batch):
     make_job(batch)
     rows = api(people.vera).get(f"{JOBS}?fields=progress.percent").json()["results"]
     assert rows == [{"progress": None}]
+
+
+def test_a_wish_is_forgotten_with_its_request(api, people, waiting):
+    client = api(people.vera)
+    for fields in ("progress.percent", "progress.step", "progress"):
+        assert client.get(f"{JOBS}?fields={fields}").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from batches.models import Batch
-from jobs.models import StageRun
+from jobs.models import Attempt, StageRun
 from jobs.states import Stage, State
 from tests.people import make_job
 from tests.review.builders import at_delivery, at_preview
@@ -53,6 +54,20 @@ def test_a_running_job_tells_its_progress_in_the_list_too(api, people, batch):
     expected = {"step": "Drawing layers", "percent": 40.0}
     assert client.get(f"{JOBS}{job.pk}/").json()["progress"] == expected
     assert client.get(JOBS).json()["results"][0]["progress"] == expected
+
+
+def test_the_progress_of_a_running_job_forecasts_its_next_decision(api, people, batch):
+    job = make_job(batch, Stage.INGESTION, State.RUNNING)
+    running(job)
+    client, address = api(people.vera), f"{JOBS}{job.pk}/progress/"
+    assert client.get(address).json()["forecast"]["low_seconds"] is None, "nothing like it was prepared before"
+    begun = timezone.now()
+    for stage, seconds in ((1, 100), (2, 20)):
+        times = {"started_at": begun - timedelta(seconds=seconds), "ended_at": begun}
+        StageRun.objects.create(job=make_job(batch), stage=stage, input_hash="x", state="done", **times)
+    found = client.get(address).json()["forecast"]
+    assert found["low_seconds"] < 60 + 20 < found["high_seconds"]
+    assert client.get(f"{JOBS}{make_job(batch).pk}/progress/").json()["forecast"] is None
 
 
 def test_a_failed_job_tells_why(api, people, batch):
@@ -125,6 +140,16 @@ def test_a_filter_that_makes_no_sense_is_named(api, people, job, query, field):
     response = api(people.rita).get(f"{JOBS}?{query}")
     assert response.status_code == 400
     assert list(response.json()) == [field]
+
+
+def test_every_attempt_comes_with_its_log_the_newest_first(api, people, batch):
+    job = make_job(batch)
+    run = StageRun.objects.create(job=job, stage=1, input_hash="x", state="queued")
+    for number in (1, 2):
+        Attempt.objects.create(run=run, number=number, worker="w:1", outcome="failed", log=f"Try {number}.")
+    rows = api(people.vera).get(f"{JOBS}{job.pk}/attempts/").json()["results"]
+    assert [(row["stage"], row["number"], row["log"]) for row in rows] == [(1, 2, "Try 2."), (1, 1, "Try 1.")]
+    assert api(people.oscar).get(f"{JOBS}{job.pk}/attempts/").status_code == 404
 
 
 @pytest.mark.parametrize("stage", ["2", "matching", "Matching"])
@@ -216,7 +241,13 @@ def test_a_time_that_is_none_is_400(api, people, moment):
 
 @pytest.mark.parametrize(
     ("moment", "after", "before"),
-    [("0001-01-01T00:00:00+14:00", 1, 0), ("9999-12-31T23:59:59-12:00", 0, 1), ("0786-05-17T14:01:10Z", 1, 0)],
+    [
+        ("0001-01-01T00:00:00+14:00", 1, 0),
+        ("9999-12-31T23:59:59-12:00", 0, 1),
+        ("0786-05-17T14:01:10Z", 1, 0),
+        ("2068-09-12T11:14:47+20:19", 0, 1),
+        ("2001-09-12T11:14:47-23:59", 1, 0),
+    ],
 )
 def test_a_time_far_from_ours_is_before_or_after_everything(api, people, rich, moment, after, before):
     client = api(people.vera)

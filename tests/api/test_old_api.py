@@ -134,6 +134,38 @@ def test_the_history_of_a_job_in_the_old_shape(api, people, batch):
     assert body["recent_logs"][1]["user_id"] == "system"
 
 
+SHORT_BATCH = "batch_id status total_jobs valid_jobs uploaded_at uploaded_by"
+SHORT_JOB = "job_id batch_id status priority client_name project_name output_name created_at"
+ENDS = " ".join(f"stage{number}_completed_at" for number in range(5))
+OLD_KEYS = {
+    "batch/{batch}": "success batch stage_counts status_counts",
+    "batch/{batch} batch": f"{SHORT_BATCH} csv_filename invalid_jobs validated_at completed_at",
+    "job/{job}": "success job stage1_results stage2_approved_matches warnings recent_logs",
+    "job/{job} job": f"{SHORT_JOB} current_stage psd_path aepx_path final_aep_path updated_at {ENDS}",
+    "job/{job} warnings": "total critical list",
+    "job/{job} warnings list": "warning_id type severity message stage created_at",
+    "job/{job} recent_logs": "log_id stage action message user_id created_at",
+    "dashboard/stats": "success summary stage_counts status_counts recent_batches",
+    "dashboard/stats summary": "total completed failed in_progress avg_completion_time",
+    "dashboard/stats recent_batches": SHORT_BATCH,
+    "jobs/stage/1": "success stage count jobs",
+    "jobs/stage/1 jobs": SHORT_JOB,
+}
+"""What the predecessor answered, by address and the way inside; of a list, its first."""
+
+
+@pytest.mark.parametrize("where", OLD_KEYS)
+def test_answers_have_the_keys_of_the_predecessor_and_no_others(api, people, batch, where):
+    job = make_job(batch)
+    move(job, "start", actor=people.olga)
+    Warning.objects.create(job=job, stage=1, code="missing_font", severity="critical", message="Arial is missing.")
+    address, *inside = where.format(batch=batch.pk, job=job.job_id).split()
+    found = api(people.vera).get(f"/api/{address}").json()
+    for name in inside:
+        found = found[name][0] if isinstance(found[name], list) else found[name]
+    assert set(found) == set(OLD_KEYS[where].split())
+
+
 def test_the_newest_of_jobs_with_one_name_is_meant(api, people, batch, blue):
     make_job(batch, Stage.DELIVERY, State.DONE, job_id="A")
     other = Batch.objects.create(team=blue, name="Later", created_by=people.olga)
@@ -177,13 +209,23 @@ def test_figures_of_the_dashboard(api, people, batch):
         "avg_completion_time": "2h 5m",
     }
     assert body["stage_counts"] == {"3": 2, "4": 1}
+    assert body["status_counts"] == {"completed": 1, "failed": 1, "processing": 1}
     assert [entry["batch_id"] for entry in body["recent_batches"]] == [str(batch.pk)]
     assert api(people.oscar).get("/api/dashboard/stats").json()["summary"]["avg_completion_time"] == "N/A"
 
 
 @pytest.mark.parametrize(
     "address",
-    ["batch/999999", "batch/x", "batch/１", "job/none", "jobs/stage/7", "jobs/stage/x", "jobs/stage/2?batch_id=9"],
+    [
+        "batch/999999",
+        "batch/x",
+        "batch/１",
+        "job/none",
+        "job/a%00",
+        "jobs/stage/7",
+        "jobs/stage/x",
+        "jobs/stage/2?batch_id=9",
+    ],
 )
 def test_what_is_not_there_is_not_found_in_the_old_shape(api, people, address):
     answer = api(people.vera).get(f"/api/{address}")

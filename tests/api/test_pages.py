@@ -126,7 +126,8 @@ def test_filters_stay_on_the_way(api, people, batch, many):
     ("query", "field"),
     [("page=2", "page"), ("page_size=0", "page_size"), ("page_size=-1", "page_size"), ("page_size=x", "page_size"),
      ("page_size=", "page_size"), ("page_size=²", "page_size"), ("count=perhaps", "count"), ("cursor=", "cursor"),
-     ("cursor=x", "cursor"), ("cursor=%00", "cursor"), ("cursor=W1tdXQ:abc", "cursor")],
+     ("cursor=x", "cursor"), ("cursor=%00", "cursor"), ("cursor=W1tdXQ:abc", "cursor"),
+     ("search=a%00", "search"), (f"search={'a' * 200}+", "search")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_400_by_name(api, people, query, field):
     answer = api(people.vera).get(f"{JOBS}?{query}")

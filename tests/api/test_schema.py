@@ -43,6 +43,13 @@ def test_choices_have_one_name_each(schema):
     assert not [name for name in components if re.search(r"Enum|[0-9a-f]{3}$", name)]
 
 
+def test_text_in_addresses_has_no_nul(schema):
+    for (method, path), operation in operations(schema).items():
+        for parameter in operation.get("parameters", ()):
+            free = set(parameter.get("schema", {})) == {"type"} and parameter["schema"]["type"] == "string"
+            assert not free or parameter["in"] == "header", f"{method} {path}: {parameter['name']}"
+
+
 def test_every_operation_has_a_summary_and_documents_its_errors(schema):
     for (method, path), operation in operations(schema).items():
         where = f"{method} {path}"
@@ -127,3 +134,25 @@ def test_the_guide_names_every_operation(schema):
     text = GUIDE.read_text(encoding="utf-8")
     for path in schema["paths"]:
         assert f"`{path}`" in text, path
+
+
+def in_numbers(operation):
+    """The query parameters of an operation that are numbers or moments."""
+    for parameter in operation.get("parameters", []):
+        what = parameter.get("schema", {})
+        if parameter.get("in") == "query" and (what.get("type") == "integer" or what.get("format") == "date-time"):
+            yield parameter["name"]
+
+
+def test_filters_take_ascii_digits_alone(schema, api, people, settings):
+    """Python reads the digits of every script, and numbers with an underscore in them."""
+    settings.USER_REQUESTS_PER_MINUTE = 10_000  # the walk is long
+    client, tried = api(people.root), set()
+    for path, item in schema["paths"].items():
+        for name in in_numbers(item.get("get", {})) if "{" not in path else ():
+            for value in ("\u0661", "1_0", "\u0662\u0660\u0662\u0664-01-01T00:00:00Z"):
+                answer = client.get(path, {name: value})
+                assert (answer.status_code, list(answer.json())) == (400, [name]), f"{path} {name}={value}"
+            tried.add((path, name))
+    assert len(tried) > 10
+    assert ("/api/jobs/", "batch") in tried
