@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
+from django.db import Error as DatabaseTrouble
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, JsonResponse
@@ -21,6 +25,10 @@ from jobs.metrics import CONTENT_TYPE, exposition
 
 STORAGE_SECONDS = 10.0
 """A probe writes no more often than this, however often it is asked."""
+PATIENCE_SECONDS = 5.0
+"""So long a probe waits for the storage, whose client tries again for minutes: the next probe comes before that."""
+
+logger = logging.getLogger(__name__)
 
 
 @login_not_required
@@ -41,15 +49,16 @@ def readyz(request: HttpRequest) -> HttpResponse:
         "migrations": _check_migrations,
         "storage": _check_storage,
     }
-    answers = {name: _answer(check) for name, check in checks.items()}
+    answers = {name: _answer(name, check) for name, check in checks.items()}
     ready = all(answer == "ok" for answer in answers.values())
     return JsonResponse(answers, status=200 if ready else 503)
 
 
-def _answer(check: Callable[[], None]) -> str:
+def _answer(name: str, check: Callable[[], None]) -> str:
     try:
         check()
     except Exception as error:
+        logger.warning("not ready: %s: %s: %s", name, type(error).__name__, error)
         # Whatever a database, a migration or a storage raises means the same here: not ready.
         return type(error).__name__
     return "ok"
@@ -70,16 +79,42 @@ class MigrationsMissing(Exception):
     """The database is older than the code."""
 
 
-_written: dict[str, float] = {}
+class StorageProbe:
+    """Writes to both storages, in a thread of its own: a storage that hangs holds up that thread, not each request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._good_at = -STORAGE_SECONDS
+        self.under_way: Future[None] | None = None
+
+    def check(self) -> None:
+        """Raises what the storage raised, and TimeoutError when it takes longer than PATIENCE_SECONDS."""
+        with self._lock:
+            if time.monotonic() - self._good_at < STORAGE_SECONDS:
+                return
+            if self.under_way is None or self.under_way.done():
+                self.under_way = Future()
+                threading.Thread(target=self._write, args=(self.under_way,), daemon=True).start()
+            under_way = self.under_way
+        under_way.result(PATIENCE_SECONDS)
+
+    def _write(self, under_way: Future[None]) -> None:
+        try:
+            for alias in ("default", "outputs"):
+                storage = storages[alias]
+                storage.delete(storage.save(f"probes/{uuid.uuid4().hex}", ContentFile(b"ready?")))
+        except Exception as error:
+            under_way.set_exception(error)
+        else:
+            self._good_at = time.monotonic()
+            under_way.set_result(None)
+
+
+_storage = StorageProbe()
 
 
 def _check_storage() -> None:
-    for alias in ("default", "outputs"):
-        if time.monotonic() - _written.get(alias, -STORAGE_SECONDS) < STORAGE_SECONDS:
-            continue
-        storage = storages[alias]
-        storage.delete(storage.save(f"probes/{uuid.uuid4().hex}", ContentFile(b"ready?")))
-        _written[alias] = time.monotonic()
+    _storage.check()
 
 
 @login_not_required
@@ -89,7 +124,11 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """For superusers, and for whoever sends METRICS_TOKEN as a bearer token; closed to everybody else."""
     if not (_has_token(request) or getattr(request.user, "is_superuser", False)):
         return HttpResponseForbidden("Send METRICS_TOKEN as bearer token.", content_type="text/plain; charset=utf-8")
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+    try:
+        return HttpResponse(exposition(), content_type=CONTENT_TYPE)
+    except DatabaseTrouble as error:
+        logger.warning("no metrics: %s: %s", type(error).__name__, error)
+        return HttpResponse("The database does not answer.", status=503, content_type="text/plain; charset=utf-8")
 
 
 def _has_token(request: HttpRequest) -> bool:

@@ -1,21 +1,31 @@
-"""All settings, in one file. Everything comes from the environment through typed readers that fail loudly.
+"""All settings, in one file. Everything comes from the environment through typed readers (``environment.py``).
 
 ``docs/operations.md`` lists every variable; ``tests/test_settings.py`` checks that it does.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 import tomllib
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from aeproject.environment import (
+    broker,
+    choice,
+    keys,
+    networks,
+    paths,
+    service_account,
+    site,
+    whole_number,
+    yes_or_no,
+)
 
 # Lets annotations such as ModelAdmin[Job] stand in class statements.
 django_stubs_ext.monkeypatch()
@@ -25,94 +35,14 @@ VERSION = str(tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="ut
 env = environ.Env()
 
 
-def _int(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number of at least ``least``; anything else stops the start with the name of the variable."""
-    raw = os.environ.get(name, str(default))
-    try:
-        value = int(raw)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name}={raw!r} is not a whole number") from None
-    if value < least:
-        raise ImproperlyConfigured(f"{name}={value} is below {least}")
-    return value
-
-
-def _bool(name: str, default: bool) -> bool:
-    raw = os.environ.get(name, "1" if default else "0").strip().lower()
-    if raw not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
-        raise ImproperlyConfigured(f"{name}={raw!r} is not yes or no")
-    return raw in {"1", "true", "yes", "on"}
-
-
-def _choice(name: str, allowed: tuple[str, ...]) -> str:
-    """One of the words; the first is the default."""
-    value = os.environ.get(name, allowed[0]).strip().lower()
-    if value not in allowed:
-        raise ImproperlyConfigured(f"{name}={value!r} is none of {', '.join(allowed)}")
-    return value
-
-
-def _paths(name: str, default: list[Path]) -> list[Path]:
-    """Directories, separated by the platform's path separator. Each must be absolute."""
-    raw = os.environ.get(name)
-    if raw is None:
-        return default
-    paths = [Path(part) for part in raw.split(os.pathsep) if part]
-    for path in paths:
-        if not path.is_absolute():
-            raise ImproperlyConfigured(f"{name}: {path} is not an absolute path")
-    return paths
-
-
-def _networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Networks such as 10.1.0.0/16, separated by commas."""
-    parts = [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
-    try:
-        return [ipaddress.ip_network(part) for part in parts]
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: {error}") from None
-
-
-def _broker(name: str) -> dict[str, Any]:
-    """Where tickets go: into the database, or to a Redis that is given little time to answer."""
-    url = os.environ.get(name, "")
-    if not url:
-        return {"orm": "default"}
-    from redis.backoff import NoBackoff
-    from redis.connection import parse_url
-    from redis.retry import Retry
-
-    try:
-        address: dict[str, Any] = {**parse_url(url)}  # type: ignore[no-untyped-call]
-    except ValueError:
-        # Without the value: it may hold a password.
-        raise ImproperlyConfigured(f"{name} is not an address such as redis://:password@host:6379/0") from None
-    if "path" in address:
-        address["unix_socket_path"] = address.pop("path")
-    elif address.pop("connection_class", None) is not None:
-        address["ssl"] = True
-    address.pop("connection_class", None)
-    waits = {"socket_connect_timeout": 2.0, "socket_timeout": 5.0, "retry": Retry(NoBackoff(), 0)}
-    return {"redis": {**waits, **address}}
-
-
-def _site(name: str, default: str) -> str:
-    """The address under which people reach us, without a slash at its end."""
-    value = os.environ.get(name, default).rstrip("/")
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ImproperlyConfigured(f"{name}={value!r} is not an address such as https://jobs.example.com")
-    return value
-
-
 # Where things lie -----------------------------------------------------------------------------------------------------
 DATA_DIR = Path(os.environ.get("DATA_DIR", str(BASE_DIR / "var"))).absolute()
-ASSET_ROOTS = _paths("ASSET_ROOTS", [DATA_DIR / "assets" / "{team}"])
-FONT_DIRS = _paths("FONT_DIRS", [DATA_DIR / "fonts"])
-SYSTEM_FONTS = _bool("SYSTEM_FONTS", True)
+ASSET_ROOTS = paths("ASSET_ROOTS", [DATA_DIR / "assets" / "{team}"])
+FONT_DIRS = paths("FONT_DIRS", [DATA_DIR / "fonts"])
+SYSTEM_FONTS = yes_or_no("SYSTEM_FONTS", True)
 
 # Security -------------------------------------------------------------------------------------------------------------
-DEBUG = _bool("DEBUG", False)
+DEBUG = yes_or_no("DEBUG", False)
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     # Embedded defaults (make demo, tests): a key of this machine, kept so that sessions and tickets outlive a restart.
@@ -131,14 +61,18 @@ if not SECRET_KEY:
         finally:
             _fresh.unlink()
     SECRET_KEY = _key_file.read_text()
+SECRET_KEY_FALLBACKS = list(keys("SECRET_KEY_FALLBACKS"))
+DATA_KEYS = keys("DATA_KEYS", SECRET_KEY)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-HTTPS = _bool("HTTPS", False)
+HTTPS = yes_or_no("HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # Probes come past the proxy, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# On the server: what a page shows once waits in the session, and must not travel in its cookie.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -166,6 +100,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "aeproject.logs.RequestLog",
+    "aeproject.browser_rules.BrowserRules",
+    "aeproject.arriving.BodyLimit",
     "aeproject.answers.ApiAnswers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -236,6 +172,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["OPTIONS"] = {
         **_dead_after,
         "connect_timeout": 10,
+        "prepare_threshold": 2,  # of jobs/compiled.py alone: what Django writes itself is never the same twice
         "options": " ".join(f"-c {name}={value}" for name, value in _of_server.items()),
         **_database.get("OPTIONS", {}),
     }
@@ -275,58 +212,67 @@ STORAGES = {
     "default": _file_storage("store", S3_BUCKET),
     # What was deployed. Nothing here is ever overwritten.
     "outputs": _file_storage("output", S3_OUTPUT_BUCKET),
+    # Heads of the history, noted outside of the database: never changed, never removed.
+    "heads": _file_storage("heads", S3_BUCKET),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 CACHE_DIR = DATA_DIR / "cache"
-CACHE_BYTES = _int("CACHE_BYTES", 20 * 2**30)
+CACHE_BYTES = whole_number("CACHE_BYTES", 20 * 2**30)
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WORK_DIR = DATA_DIR / "work"
-MAX_SHEET_BYTES = _int("MAX_SHEET_BYTES", 100 * 2**20, least=1)
-MAX_SHEET_ROWS = _int("MAX_SHEET_ROWS", 100_000, least=1)
-SHEET_ROWS_AT_ONCE = _int("SHEET_ROWS_AT_ONCE", 500)
-MAX_WORKBOOK_BYTES = _int("MAX_WORKBOOK_BYTES", 500 * 2**20, least=1)
-MAX_WORKBOOK_MEMORY_BYTES = _int("MAX_WORKBOOK_MEMORY_BYTES", 2**30, least=2**28)
-MAX_PSD_BYTES = _int("MAX_PSD_BYTES", 2 * 2**30, least=1)
-MAX_PROJECT_BYTES = _int("MAX_PROJECT_BYTES", 200 * 2**20, least=1)
-MAX_UPLOAD_BYTES = _int("MAX_UPLOAD_BYTES", 4 * 2**30, least=1)
-BATCH_REPEAT_HOURS = _int("BATCH_REPEAT_HOURS", 24)
-SENT_FILES_BYTES = _int("SENT_FILES_BYTES", 100 * 2**30, least=1)
-SENT_FILES_HOURS = _int("SENT_FILES_HOURS", 24, least=1)
+MAX_SHEET_BYTES = whole_number("MAX_SHEET_BYTES", 100 * 2**20, least=1)
+MAX_SHEET_ROWS = whole_number("MAX_SHEET_ROWS", 100_000, least=1)
+SHEET_ROWS_AT_ONCE = whole_number("SHEET_ROWS_AT_ONCE", 500)
+MAX_WORKBOOK_BYTES = whole_number("MAX_WORKBOOK_BYTES", 500 * 2**20, least=1)
+MAX_WORKBOOK_MEMORY_BYTES = whole_number("MAX_WORKBOOK_MEMORY_BYTES", 2**30, least=2**28)
+MAX_PSD_BYTES = whole_number("MAX_PSD_BYTES", 2 * 2**30, least=1)
+MAX_PROJECT_BYTES = whole_number("MAX_PROJECT_BYTES", 200 * 2**20, least=1)
+MAX_UPLOAD_BYTES = whole_number("MAX_UPLOAD_BYTES", 4 * 2**30, least=1)
+MAX_BODY_BYTES = whole_number("MAX_BODY_BYTES", 100 * 2**20, least=2**20)
+FILE_UPLOAD_HANDLERS = [
+    "aeproject.arriving.FilesOfMembers",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+BATCH_REPEAT_HOURS = whole_number("BATCH_REPEAT_HOURS", 24)
+SENT_FILES_BYTES = whole_number("SENT_FILES_BYTES", 100 * 2**30, least=1)
+SENT_FILES_HOURS = whole_number("SENT_FILES_HOURS", 24, least=1)
 DATA_UPLOAD_MAX_NUMBER_FILES = 1_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 
 # The queue (docs/operations.md). Our rows are the truth; a django-q2 task is only a ticket. ---------------------------
-WORKERS = _int("WORKERS", min(os.cpu_count() or 2, 4), least=1)
-WORKERS_LIGHT = _int("WORKERS_LIGHT", WORKERS)
-WORKERS_HEAVY = _int("WORKERS_HEAVY", WORKERS)
-WORKERS_IO = _int("WORKERS_IO", 2)
+WORKERS = whole_number("WORKERS", min(os.cpu_count() or 2, 4), least=1)
+WORKERS_LIGHT = whole_number("WORKERS_LIGHT", WORKERS)
+WORKERS_HEAVY = whole_number("WORKERS_HEAVY", WORKERS)
+WORKERS_IO = whole_number("WORKERS_IO", 2)
 QUEUE_WORKERS = {"light": WORKERS_LIGHT, "heavy": WORKERS_HEAVY, "io": WORKERS_IO}
 WORKER_NAME = os.environ.get("WORKER_NAME", "") or socket.gethostname()
-STAGE_BLOCK_SECONDS = _int("STAGE_BLOCK_SECONDS", 600, least=1)
+STAGE_BLOCK_SECONDS = whole_number("STAGE_BLOCK_SECONDS", 600, least=1)
 AERENDER = os.environ.get("AERENDER", "")
-LEASE_SECONDS = _int("LEASE_SECONDS", 30, least=2)
-STUCK_SECONDS = _int("STUCK_SECONDS", 15, least=1)
-STAGE_TIMEOUT_SECONDS = _int("STAGE_TIMEOUT_SECONDS", 900, least=10)
-STAGE_MEMORY_BYTES = _int("STAGE_MEMORY_BYTES", 8 * 2**30, least=2**28)
-STAGE_FILE_BYTES = _int("STAGE_FILE_BYTES", 8 * 2**30, least=2**20)
-TEAM_RUNNING_LIMIT = _int("TEAM_RUNNING_LIMIT", 0)
-BATCH_RUNNING_LIMIT = _int("BATCH_RUNNING_LIMIT", 0)
-USER_REQUESTS_PER_MINUTE = _int("USER_REQUESTS_PER_MINUTE", 60)
-FILE_REQUESTS_PER_MINUTE = _int("FILE_REQUESTS_PER_MINUTE", 1200)
-PROJECT_REQUESTS_PER_MINUTE = _int("PROJECT_REQUESTS_PER_MINUTE", 300)
-IDEMPOTENCY_HOURS = _int("IDEMPOTENCY_HOURS", 24, least=1)
-DEAD_LETTER_DAYS = _int("DEAD_LETTER_DAYS", 30)
-PREVIEW_MAX_SECONDS = _int("PREVIEW_MAX_SECONDS", 30, least=1)
-MATCH_THRESHOLD = _int("MATCH_THRESHOLD", 50)
+LEASE_SECONDS = whole_number("LEASE_SECONDS", 30, least=2)
+STUCK_SECONDS = whole_number("STUCK_SECONDS", 15, least=1)
+STAGE_TIMEOUT_SECONDS = whole_number("STAGE_TIMEOUT_SECONDS", 900, least=10)
+STAGE_MEMORY_BYTES = whole_number("STAGE_MEMORY_BYTES", 8 * 2**30, least=2**28)
+STAGE_FILE_BYTES = whole_number("STAGE_FILE_BYTES", 8 * 2**30, least=2**20)
+TEAM_RUNNING_LIMIT = whole_number("TEAM_RUNNING_LIMIT", 0)
+BATCH_RUNNING_LIMIT = whole_number("BATCH_RUNNING_LIMIT", 0)
+USER_REQUESTS_PER_MINUTE = whole_number("USER_REQUESTS_PER_MINUTE", 60)
+FILE_REQUESTS_PER_MINUTE = whole_number("FILE_REQUESTS_PER_MINUTE", 1200)
+LOG_IN_TRIES = whole_number("LOG_IN_TRIES", 10)
+PROJECT_REQUESTS_PER_MINUTE = whole_number("PROJECT_REQUESTS_PER_MINUTE", 300)
+IDEMPOTENCY_HOURS = whole_number("IDEMPOTENCY_HOURS", 24, least=1)
+DEAD_LETTER_DAYS = whole_number("DEAD_LETTER_DAYS", 30)
+PREVIEW_MAX_SECONDS = whole_number("PREVIEW_MAX_SECONDS", 30, least=1)
+MATCH_THRESHOLD = whole_number("MATCH_THRESHOLD", 50)
 Q_CLUSTER = {
     "name": "aeproject",
-    **_broker("REDIS_URL"),
+    **broker("REDIS_URL"),
     "workers": WORKERS,
     "queue_limit": WORKERS,
     # One cluster a queue; django-q2 picks its own by the variable Q_CLUSTER_NAME, which the supervisor sets.
@@ -349,7 +295,7 @@ Q_CLUSTER = {
 }
 
 # What goes out (docs/operations.md): e-mail and webhooks --------------------------------------------------------------
-SITE_URL = _site("SITE_URL", "http://127.0.0.1:8000")
+SITE_URL = site("SITE_URL", "http://127.0.0.1:8000")
 _mail: dict[str, Any] = env.email_url("EMAIL_URL", default="consolemail://")
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_USE_TLS, EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_TLS")), bool(_mail.get("EMAIL_USE_SSL"))
@@ -358,21 +304,26 @@ EMAIL_PORT = _mail.get("EMAIL_PORT") or (465 if EMAIL_USE_SSL else 587 if EMAIL_
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_USER") or "", _mail.get("EMAIL_HOST_PASSWORD") or ""
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("MAIL_FROM", "aeproject@localhost")
-WEBHOOK_ALLOWED_NETWORKS = _networks("WEBHOOK_ALLOWED_NETWORKS")
-NOTICE_DAYS = _int("NOTICE_DAYS", 30, least=1)
-SHARE_MAX_DAYS = _int("SHARE_MAX_DAYS", 30, least=1)
-WAITING_HOURS = _int("WAITING_HOURS", 24)
-DIGEST_HOUR = _int("DIGEST_HOUR", 7)
+# By a name that Django's own debug pages take for a secret.
+GOOGLE_SERVICE_ACCOUNT_KEY = service_account("GOOGLE_SERVICE_ACCOUNT")
+GOOGLE_SHEETS_URL = site("GOOGLE_SHEETS_URL", "https://sheets.googleapis.com")
+GOOGLE_DOCS_URL = site("GOOGLE_DOCS_URL", "https://docs.google.com")
+WEBHOOK_ALLOWED_NETWORKS = networks("WEBHOOK_ALLOWED_NETWORKS")
+NOTICE_DAYS = whole_number("NOTICE_DAYS", 30, least=1)
+SHARE_MAX_DAYS = whole_number("SHARE_MAX_DAYS", 30, least=1)
+DOWNLOAD_LOG_DAYS = whole_number("DOWNLOAD_LOG_DAYS", 90, least=1)
+WAITING_HOURS = whole_number("WAITING_HOURS", 24)
+DIGEST_HOUR = whole_number("DIGEST_HOUR", 7)
 if DIGEST_HOUR > 23:
     raise ImproperlyConfigured("DIGEST_HOUR must be an hour of the day, 0 to 23")
 # Whoever sends it may read /metrics; without one only superusers may.
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 
 # API ------------------------------------------------------------------------------------------------------------------
-TOKEN_MAX_DAYS = _int("TOKEN_MAX_DAYS", 365, least=1)
-TOKEN_DAYS = min(_int("TOKEN_DAYS", 90, least=1), TOKEN_MAX_DAYS)
+TOKEN_MAX_DAYS = whole_number("TOKEN_MAX_DAYS", 365, least=1)
+TOKEN_DAYS = min(whole_number("TOKEN_DAYS", 90, least=1), TOKEN_MAX_DAYS)
 # How many proxies of ours a request comes through: so many addresses at the end of X-Forwarded-For are true.
-PROXIES = _int("PROXIES", 0)
+PROXIES = whole_number("PROXIES", 0)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "jobs.api_access.TokenAuthentication",
@@ -399,6 +350,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "jobs.api_bodies.describe",
         "jobs.idempotency.describe",
         "aeproject.schema.describe",
     ],
@@ -415,14 +367,14 @@ TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = False
 
-LOG_FORMAT = _choice("LOG_FORMAT", ("line", "json"))
+LOG_FORMAT = choice("LOG_FORMAT", ("line", "json"))
 LOG_LEVEL = os.environ.get("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "aeproject.logs.LineFormatter"},
-        "json": {"()": "aeproject.logs.JsonFormatter"},
+        "line": {"()": "jobs.log_lines.LineFormatter"},
+        "json": {"()": "jobs.log_lines.JsonFormatter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
@@ -430,7 +382,7 @@ LOGGING = {
         # A line for every ticket, and for every chunk of a file that they do not know.
         **{name: {"level": "WARNING"} for name in ("django-q", "psd_tools", "py_aep")},
         # At DEBUG these write whole requests, signatures included.
-        **{name: {"level": "INFO"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
+        **{name: {"level": "INFO"} for name in ("boto3", "botocore", "s3transfer", "urllib3", "google")},
         # Lines of the server look like ours.
         **{name: {"handlers": [], "propagate": True} for name in ("gunicorn.error", "gunicorn.access")},
         "django.server": {"handlers": [], "propagate": False},

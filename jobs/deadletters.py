@@ -11,9 +11,10 @@ from django.conf import settings
 from django.db.models import Count, F, Max, QuerySet
 from django.db.models.functions import Now
 
+from jobs import errands
 from jobs.errors import Conflict
 from jobs.lifecycle import move
-from jobs.models import Membership, StageRun
+from jobs.models import Errand, Membership, StageRun
 from jobs.states import Role, Stage, State
 from jobs.teams import require_verb
 
@@ -65,6 +66,11 @@ def letters(user: User) -> QuerySet[StageRun]:
     return failed.filter(job__state=State.FAILED, stage=F("job__stage"))
 
 
+def dead_errands(user: User) -> QuerySet[Errand]:
+    """The errands of the person's teams that failed for good and were not sent again, the newest first."""
+    return errands.left(Errand.objects.visible_to(user)).select_related("team").order_by("-pk")
+
+
 def by_cause(found: QuerySet[StageRun]) -> list[Cause]:
     """Those letters, grouped; the cause with the most jobs first."""
     groups = found.order_by().values("fingerprint", "stage", "error_class")
@@ -91,6 +97,12 @@ def retry_one(user: User, letter: StageRun) -> Retried:
     require_verb(user, letter.job.team, "retry")
     move(letter.job, "retry", actor=user)
     return Retried(moved=1, refused=0, left=0)
+
+
+def retry_errand(user: User, errand: Errand) -> Errand:
+    """Has it tried again; returns what was sent. Raises NotAllowed, and Conflict as ``errands.send_again``."""
+    require_verb(user, errand.team, "retry")
+    return errands.send_again(user, errand)
 
 
 def retry_many(user: User, found: QuerySet[StageRun], *, most: int = MOST_AT_ONCE) -> Retried:

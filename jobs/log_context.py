@@ -1,7 +1,7 @@
 """The ids that every log line carries: of the request, the job, its stage run and the attempt.
 
-They live in a context variable: whatever is logged below ``bound``, by any module, carries them, and a forked stage
-inherits them.
+They live in a context variable: whatever is logged below ``bound``, by any module, carries them; what a stage's process
+logs is logged by its worker.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from django.db.models.functions import Now
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from jobs.models import PRIORITY_NAMES, Attempt, Delivery, Job, PageWait, StageRun, Unsealed
+from jobs.limits import refused_log_ins
+from jobs.models import PRIORITY_NAMES, Attempt, Delivery, Errand, Job, PageWait, StageRun, Unsealed
 from jobs.states import Stage, State, public_state
 
 BUCKETS_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900)
@@ -33,6 +34,7 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         yield from _queue()
         yield _running()
+        yield from _errands()
         yield from _attempts()
         yield _dead_letters()
         yield _jobs()
@@ -40,6 +42,7 @@ class DatabaseCollector:
         yield from _page_waits()
         yield from _workers()
         yield _unsealed()
+        yield _refused_log_ins()
 
 
 def _name(stage: int) -> str:
@@ -76,6 +79,20 @@ def _running() -> Metric:
     for row in running.annotate(count=Count("pk")):
         family.add_metric((row["queue"], _name(row["stage"])), row["count"])
     return family
+
+
+def _errands() -> Iterator[Metric]:
+    """Work of pages, such as judging large sheets."""
+    labels = ("queue", "kind", "state")
+    count = GaugeMetricFamily("aeproject_errands", "Errands on record, by state.", labels=labels)
+    oldest = GaugeMetricFamily("aeproject_errands_oldest_seconds", "Age of the oldest that waits.", labels=labels[:2])
+    rows = Errand.objects.order_by().values(*labels)
+    for row in rows.annotate(count=Count("pk"), age=_age(Min("queued_at"))):
+        count.add_metric((row["queue"], row["kind"], row["state"]), row["count"])
+        if row["state"] == Errand.QUEUED:
+            oldest.add_metric((row["queue"], row["kind"]), _seconds(row["age"]))
+    yield count
+    yield oldest
 
 
 class _Tenths(Func):
@@ -191,3 +208,9 @@ def _workers() -> Iterable[Metric]:
 def _unsealed() -> Metric:
     words = "Events of the history that wait for their seal."
     return GaugeMetricFamily("aeproject_unsealed_events", words, value=Unsealed.objects.count())
+
+
+def _refused_log_ins() -> Metric:
+    family = GaugeMetricFamily("aeproject_refused_log_ins", "Accounts and addresses with too many tries to log in.")
+    family.add_metric((), refused_log_ins())
+    return family

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import BooleanField, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import BooleanField, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from jobs.compiled import Rows, given
@@ -87,6 +87,16 @@ def beat(worker: Worker, *, restarts: int) -> Worker | None:
     return Worker.objects.get(pk=worker.pk) if kept else None
 
 
+def end_replaced() -> int:
+    """Ends the records of supervisors that were killed, once another of their machine beats. Returns how many.
+
+    One that was only frozen is back with its next beat.
+    """
+    alive = Worker.objects.filter(ended_at=None, heartbeat_at__gte=Now() - SILENT)
+    killed = Worker.objects.filter(ended_at=None, heartbeat_at__lt=Now() - SILENT)
+    return killed.filter(machine__in=alive.values("machine")).update(ended_at=Now())
+
+
 def leave(worker: Worker) -> None:
     """Says that the machine stopped in order."""
     Worker.objects.filter(pk=worker.pk).update(ended_at=Now())
@@ -94,7 +104,7 @@ def leave(worker: Worker) -> None:
 
 # What it may claim ----------------------------------------------------------------------------------------------------
 def may_claim(name: str) -> Allowance:
-    """What the processes of a Worker record may claim now; two small look-ups.
+    """What the processes of a Worker record may claim now.
 
     An empty name is a cluster that somebody runs without a supervisor: it may claim everything.
     """
@@ -103,13 +113,12 @@ def may_claim(name: str) -> Allowance:
     worker = _WORKER.first(name=name)
     if worker is None:
         return NOTHING
-    state, machine, capacity = worker
+    state, capacity, *blocked = worker
     if state != Worker.ACTIVE:
         return NOTHING
-    blocked = {stage for (stage,) in _BLOCKED.all(machine=machine)}
     return Allowance(
         queues=frozenset(Queue(queue) for queue in capacity),
-        stages=frozenset(stage for stage in Stage if stage not in blocked),
+        stages=frozenset(stage for stage, is_blocked in zip(Stage, blocked, strict=True) if not is_blocked),
     )
 
 
@@ -118,10 +127,17 @@ def blocks() -> QuerySet[StageBlock]:
     return StageBlock.objects.filter(until__gt=Now())
 
 
+def _blocked_from(stage: Stage) -> Exists:
+    return Exists(blocks().filter(machine=OuterRef("machine"), stage=stage))
+
+
 _WORKER = Rows(
-    lambda: Worker.objects.filter(name=given(Worker, "name")).order_by().values_list("state", "machine", "capacity")
+    lambda: (
+        Worker.objects.filter(name=given(Worker, "name"))
+        .order_by()
+        .values_list("state", "capacity", *(_blocked_from(stage) for stage in Stage))
+    )
 )
-_BLOCKED = Rows(lambda: blocks().filter(machine=given(StageBlock, "machine")).order_by().values_list("stage"))
 
 
 # Who is there ---------------------------------------------------------------------------------------------------------

@@ -13,12 +13,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs import deadletters, pauses
+from jobs.errands import page_of
 from jobs.errors import Conflict, Invalid, NotAllowed
-from jobs.models import Pause, StageRun, Team
+from jobs.models import Errand, Pause, StageRun, Team
 from jobs.states import QUEUES, Role
-from jobs.teams import roles_of
+from jobs.teams import is_lead, operated_teams, roles_of
 
 PAGE_SIZE = 50
+MOST_ERRANDS = 50
 
 
 @require_GET
@@ -44,18 +46,24 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         return {**context, "letter": letter, "page": rows}
     causes = deadletters.by_cause(found)
     page = Paginator(causes, PAGE_SIZE).get_page(request.GET.get("page"))
-    return {**context, "page": page, "jobs": sum(cause.jobs for cause in causes)}
+    dead = deadletters.dead_errands(user)[:MOST_ERRANDS]
+    mine = operated_teams(user)
+    errands = [{"errand": one, "page": page_of(one), "may": one.team_id in mine} for one in dead]
+    return {**context, "page": page, "jobs": sum(cause.jobs for cause in causes), "errands": errands}
 
 
 def _letter(user: User, number: str) -> StageRun:
-    pk = int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else 0
-    return get_object_or_404(deadletters.letters(user).select_related("job__team"), pk=pk)
+    return get_object_or_404(deadletters.letters(user).select_related("job__team"), pk=_number(number))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
 def _scopes(user: User) -> list[dict[str, Any]]:
     """What the person may see paused: the queues, and their teams; and whether they may change it."""
     keys = {pause.key: pause for pause in Pause.objects.select_related("by")}
-    leads = pauses.may_pause_queues(user)
+    leads = is_lead(user)
     scopes = [(pauses.of_queue(queue), f"queue:{queue}", leads) for queue in QUEUES]
     for team in Team.objects.visible_to(user):
         scopes.append((pauses.of_team(team), f"team:{team.pk}", Role.OPERATOR in roles_of(user, team)))
@@ -64,7 +72,7 @@ def _scopes(user: User) -> list[dict[str, Any]]:
 
 @require_POST
 def retry(request: HttpRequest) -> HttpResponse:
-    """Retries one (``letter``), those with its cause (``cause``), or all of them (``all``)."""
+    """Retries one (``letter``), those with its cause (``cause``), all of them (``all``), or an ``errand``."""
     user = request.user
     assert isinstance(user, User)
     try:
@@ -75,6 +83,11 @@ def retry(request: HttpRequest) -> HttpResponse:
             done = deadletters.retry_many(user, deadletters.with_cause_of(_mine(user), letter))
         elif request.POST.get("all"):
             done = deadletters.retry_many(user, _mine(user))
+        elif number := request.POST.get("errand", ""):
+            visible = Errand.objects.visible_to(user).select_related("team")
+            sent = deadletters.retry_errand(user, get_object_or_404(visible, pk=_number(number)))
+            messages.success(request, f"{sent.label} is queued again.")
+            return redirect("admin:dead_letters")
         else:
             raise Invalid("Say what to retry.")
     except NotAllowed as error:
@@ -100,8 +113,7 @@ def pause(request: HttpRequest) -> HttpResponse:
     kind, _, name = request.POST.get("key", "").partition(":")
     try:
         if kind == "team":
-            number = int(name) if name.isascii() and name.isdecimal() and len(name) < 19 else 0
-            scope = pauses.of_team(get_object_or_404(Team.objects.visible_to(user), pk=number))
+            scope = pauses.of_team(get_object_or_404(Team.objects.visible_to(user), pk=_number(name)))
         else:
             scope = pauses.of_queue(name)
         words = pauses.apply(user, scope, request.POST.get("verb", ""), reason=request.POST.get("reason", ""))

@@ -18,8 +18,8 @@ from jobs import blocking
 from jobs import workers as register
 from jobs.errors import Conflict, NotAllowed
 from jobs.models import StageBlock, Worker
-from jobs.status import read_depths, running_now
-from jobs.teams import is_lead
+from jobs.status import errands_now, read_depths, read_errand_depths, running_now
+from jobs.teams import TeamQuerySet, is_lead
 
 DONE_WORDS = {Worker.ACTIVE: "works again", Worker.DRAINING: "is drained", Worker.BLOCKED: "is blocked"}
 MOST_RUNNING = 100
@@ -27,10 +27,11 @@ MOST_RUNNING = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A machine with the runs of the person's teams on it; ``hidden`` counts those of other teams."""
+    """A machine with the runs and errands of the person's teams on it; ``hidden`` counts those of other teams."""
 
     worker: Any
     runs: tuple[Any, ...]
+    errands: tuple[Any, ...]
     hidden: int
     blocks: tuple[StageBlock, ...]
 
@@ -94,29 +95,46 @@ def _show(request: HttpRequest, *, conflict: str = "", status: int = 200) -> Htt
 
 
 def _part(request: HttpRequest) -> dict[str, str]:
-    rows = _rows(_person(request))
-    listed = {run.pk for row in rows for run in row.runs}
-    adrift = [run for run in _visible_runs(_person(request)) if run.pk not in listed]
-    context = {"rows": rows, "depths": read_depths(), "adrift": adrift}
+    user = _person(request)
+    rows = _rows(user)
+    context = {
+        "rows": rows,
+        "depths": read_depths(),
+        "errand_depths": read_errand_depths(),
+        "adrift": _adrift(_visible(running_now(), user), [run for row in rows for run in row.runs]),
+        "adrift_errands": _adrift(_visible(errands_now(), user), [one for row in rows for one in row.errands]),
+    }
     html = render_to_string("review/workers_rows.html", context, request=request)
     return {"html": html, "seen": hashlib.sha256(html.encode()).hexdigest()[:16]}
 
 
 def _rows(user: User) -> list[Row]:
-    visible = _visible_runs(user)
-    owners = list(running_now().values_list("lease_owner", flat=True)[:MOST_RUNNING])
+    runs, errands = _visible(running_now(), user), _visible(errands_now(), user)
+    owners = [owner for found in (running_now(), errands_now()) for owner in _owners(found)]
     blocked = list(register.blocks())
     rows = []
     for worker in register.present():
-        mine = tuple(run for run in visible if run.lease_owner.startswith(f"{worker.name}/"))
+        mine = tuple(run for run in runs if run.lease_owner.startswith(f"{worker.name}/"))
+        my_errands = tuple(one for one in errands if one.lease_owner.startswith(f"{worker.name}/"))
         total = sum(owner.startswith(f"{worker.name}/") for owner in owners)
         blocks = tuple(block for block in blocked if block.machine == worker.machine)
-        rows.append(Row(worker=worker, runs=mine, hidden=max(0, total - len(mine)), blocks=blocks))
+        hidden = max(0, total - len(mine) - len(my_errands))
+        rows.append(Row(worker=worker, runs=mine, errands=my_errands, hidden=hidden, blocks=blocks))
     return rows
 
 
-def _visible_runs(user: User) -> list[Any]:
-    return list(running_now().visible_to(user)[:MOST_RUNNING])
+def _visible(found: TeamQuerySet[Any], user: User) -> list[Any]:
+    return list(found.visible_to(user)[:MOST_RUNNING])
+
+
+def _owners(found: TeamQuerySet[Any]) -> list[str]:
+    return list(found.values_list("lease_owner", flat=True)[:MOST_RUNNING])
+
+
+def _adrift(found: list[Any], listed: list[Any]) -> list[Any]:
+    """What is held by workers that are gone."""
+    known = {one.pk for one in listed}
+    return [one for one in found if one.pk not in known]
 
 
 def _person(request: HttpRequest) -> User:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from django.core.files.storage import storages
 from django.db import DatabaseError
@@ -12,8 +14,8 @@ from tests.object_store import BUCKET
 
 
 @pytest.fixture(autouse=True)
-def _first_probe():
-    health._written.clear()
+def _first_probe(monkeypatch):
+    monkeypatch.setattr(health, "_storage", health.StorageProbe())
 
 
 def test_the_process_says_that_it_lives_without_the_database(client):
@@ -30,10 +32,10 @@ def test_ready_means_database_migrations_and_storage(client):
 
 
 @pytest.mark.django_db
-def test_with_object_storage_the_bucket_is_what_must_take_a_file(client, s3):
+def test_with_object_storage_the_bucket_is_what_must_take_a_file(client, s3, monkeypatch):
     assert client.get("/readyz").json()["storage"] == "ok"
     assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)
-    health._written.clear()
+    monkeypatch.setattr(health, "_storage", health.StorageProbe())
     s3.delete_bucket(Bucket=BUCKET)
     try:
         response = client.get("/readyz")
@@ -44,7 +46,7 @@ def test_with_object_storage_the_bucket_is_what_must_take_a_file(client, s3):
 
 
 @pytest.mark.django_db
-def test_not_ready_says_what_is_missing_and_no_more(client, monkeypatch, settings, tmp_path):
+def test_not_ready_says_what_is_missing_and_the_log_why(client, monkeypatch, settings, tmp_path, caplog):
     (tmp_path / "store").write_text("a file where the storage should be")
 
     def gone():
@@ -58,6 +60,7 @@ def test_not_ready_says_what_is_missing_and_no_more(client, monkeypatch, setting
     assert response.json()["migrations"] == "MigrationsMissing"
     assert response.json()["storage"] != "ok"
     assert b"secret" not in response.content
+    assert "not ready: database: DatabaseError: connection to db.internal as user secret failed" in caplog.messages
 
 
 @pytest.mark.django_db
@@ -68,6 +71,23 @@ def test_a_storage_is_probed_now_and_then_however_often_it_is_asked(client, monk
     for _ in range(5):
         client.get("/readyz")
     assert len(saved) == 2
+
+
+@pytest.mark.django_db
+def test_a_storage_that_hangs_is_not_waited_for_and_holds_one_thread(client, monkeypatch):
+    answers = threading.Event()
+    asked = []
+    real = type(storages["default"]).save
+    monkeypatch.setattr(
+        type(storages["default"]), "save", lambda self, *a: asked.append(a) or (answers.wait() and real(self, *a))
+    )
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.01)
+    for _ in range(3):
+        assert (client.get("/readyz").status_code, client.get("/readyz").json()["storage"]) == (503, "TimeoutError")
+    assert len(asked) == 1
+    answers.set()
+    health._storage.under_way.result()
+    assert client.get("/readyz").json()["storage"] == "ok"
 
 
 @pytest.mark.django_db
@@ -87,6 +107,17 @@ def test_metrics_are_closed_without_a_token(client, people):
 def test_metrics_open_with_the_token(client, settings, sent, status):
     settings.METRICS_TOKEN = "s3cret-ü"
     assert client.get(reverse("metrics"), headers={"Authorization": sent}).status_code == status
+
+
+def test_metrics_without_the_database_say_so(client, settings, monkeypatch, caplog):
+    def refuse():
+        raise DatabaseError("connection refused")
+
+    settings.METRICS_TOKEN = "token"
+    monkeypatch.setattr(health, "exposition", refuse)
+    answer = client.get("/metrics", headers={"Authorization": "Bearer token"})
+    assert (answer.status_code, answer.content) == (503, b"The database does not answer.")
+    assert "connection refused" in caplog.text
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])

@@ -34,8 +34,13 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         ("S3_ENDPOINT_URL", "s3.internal"),
         ("S3_ENDPOINT_URL", "https://an-id:a-password@s3.internal"),
         ("S3_OUTPUT_BUCKET", "output"),
+        ("GOOGLE_SERVICE_ACCOUNT", "/nowhere/a-password.json"),
+        ("GOOGLE_SERVICE_ACCOUNT", '{"private_key": "a-password"}'),
+        ("GOOGLE_SERVICE_ACCOUNT", '{"private_key": "a-password'),
         ("SITE_URL", "jobs.example.com"),
         ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8, home"),
+        ("DATA_KEYS", "a-password,another"),
+        ("DATA_KEYS", ","),
     ],
 )
 def test_a_wrong_value_stops_the_start_and_names_the_variable(tmp_path, variable, value):
@@ -71,7 +76,8 @@ def test_a_server_gives_up_on_machines_that_went_dark():
 
 def test_every_variable_is_in_the_guide():
     source = (ROOT / "aeproject" / "settings.py").read_text()
-    named = set(re.findall(r'_(?:int|bool|paths|networks|site|choice|broker)\(\s*"([A-Z_]+)"', source))
+    readers = "whole_number|yes_or_no|paths|networks|keys|site|choice|broker|service_account"
+    named = set(re.findall(rf'\b(?:{readers})\(\s*"([A-Z_]+)"', source))
     named |= set(re.findall(r'(?:environ\.get|env\.list|env\.db_url|env\.email_url)\("([A-Z_]+)"', source))
     guide = (ROOT / "docs" / "operations.md").read_text()
     assert named

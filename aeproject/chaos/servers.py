@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,7 @@ class NoServer(Exception):
     """There is no such server to be had here; the message says why."""
 
 
-class Server:
+class Server(ABC):
     """A server of our own in ``folder``, for as long as the body of ``with`` runs. It dies with us.
 
     ``hosts`` are the addresses that it listens at. Raises NoServer at its begin.
@@ -52,9 +53,9 @@ class Server:
         self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @abstractmethod
     def url(self, host: str = LOOPBACK) -> str:
         """Where it is, seen from a machine that reaches it at ``host``."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Returns when it answers."""
@@ -78,17 +79,20 @@ class Server:
     # What the two do differently.
     _end: signal.Signals = signal.SIGKILL
 
+    @abstractmethod
     def _prepare(self) -> None:
-        raise NotImplementedError
+        """Makes what it needs in its folder."""
 
+    @abstractmethod
     def _command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
     def _start_options(self) -> dict[str, Any]:
         return {"preexec_fn": _end_with_us(self._end)}
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it can be asked now."""
 
 
 class Postgres(Server):

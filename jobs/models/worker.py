@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from jobs.models.choices import stage_choices
+from jobs.states import QUEUES
 from jobs.teams import MachineQuerySet
 
 
@@ -42,6 +43,11 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def served(self) -> dict[str, int]:
+        """``capacity`` in the order of the queues, which PostgreSQL's JSON does not keep."""
+        return {queue.value: self.capacity[queue] for queue in QUEUES if queue in self.capacity}
 
 
 class StageBlock(models.Model):

@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from jobs import workers
+from jobs.claims import claim
 from jobs.history_chain import seal_pending
 from jobs.lifecycle import move
 from jobs.metrics import exposition
-from jobs.models import Attempt, PageWait, StageRun, WebhookEndpoint
+from jobs.models import Attempt, Errand, Event, PageWait, StageRun, WebhookEndpoint, Worker
 from jobs.notices import announce_test
 from jobs.page_waits import end_waits, note_opening
-from jobs.states import Stage, State
+from jobs.states import Queue, Stage, State
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +100,37 @@ def test_a_page_that_was_opened_too_early_is_counted_until_it_is_ready(batch):
     assert PageWait.objects.count() == 1
 
 
+def test_a_wait_ends_when_the_job_is_ready_and_not_when_somebody_looks_again(batch):
+    job = make_job(batch, Stage.MATCHING, State.RUNNING)
+    note_opening(job)
+    opened_at = timezone.now() - timedelta(seconds=90)
+    PageWait.objects.update(opened_at=opened_at)
+    for after, state in ((-5, State.IN_REVIEW), (10, State.QUEUED), (20, State.RUNNING), (30, State.IN_REVIEW)):
+        at = opened_at + timedelta(seconds=after)
+        Event.objects.create(team=job.team, job=job, verb="prepare", at=at, to_stage=job.stage, to_state=state)
+    end_waits(job)
+    assert value("aeproject_page_wait_seconds_total", stage="matching") == 30
+
+
+def test_what_workers_hold_is_told_by_queue_and_stage(batch):
+    for _ in range(2):
+        move(make_job(batch), "start")
+    assert value("aeproject_running_runs", queue="light", stage="ingestion") is None
+    assert claim("w") is not None
+    assert value("aeproject_running_runs", queue="light", stage="ingestion") == 1
+    assert value("aeproject_queued_runs", queue="light", stage="ingestion", priority="normal") == 1
+
+
+def test_a_worker_is_told_by_the_time_since_its_heartbeat_until_it_leaves():
+    worker = workers.announce([Queue.LIGHT])
+    here = {"worker": worker.name, "state": "active"}
+    assert 0 <= value("aeproject_worker_heartbeat_seconds", **here) < 60
+    Worker.objects.update(heartbeat_at=Now() - timedelta(minutes=10))
+    assert 600 <= value("aeproject_worker_heartbeat_seconds", **here) < 660
+    workers.leave(worker)
+    assert value("aeproject_worker_heartbeat_seconds", **here) is None
+
+
 def test_events_without_a_seal_are_counted(batch):
     move(make_job(batch), "start")
     assert value("aeproject_unsealed_events") == 1
@@ -107,5 +141,15 @@ def test_events_without_a_seal_are_counted(batch):
 def test_queries_do_not_grow_with_the_jobs(batch, django_assert_max_num_queries):
     for _ in range(5):
         move(make_job(batch), "start")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         exposition()
+
+
+def test_errands_are_told_by_queue_kind_and_state(blue):
+    for number, state in enumerate(("queued", "queued", "failed")):
+        Errand.objects.create(kind="judge_sheet", subject=number, team=blue, state=state)
+    Errand.objects.filter(subject=1).update(queued_at=timezone.now() - timedelta(seconds=600))
+    here = {"queue": "light", "kind": "judge_sheet"}
+    assert value("aeproject_errands", state="queued", **here) == 2
+    assert value("aeproject_errands", state="failed", **here) == 1
+    assert 599 < value("aeproject_errands_oldest_seconds", **here) < 660

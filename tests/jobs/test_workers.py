@@ -15,10 +15,11 @@ from django.utils import timezone
 from jobs import supervisor, tasks, workers
 from jobs.clusters import GuardedCluster
 from jobs.errors import Conflict, NotAllowed
-from jobs.models import StageBlock, StageRun, Worker
+from jobs.models import Pause, StageBlock, StageRun, Worker
 from jobs.states import Queue, Stage, State
 from jobs.status import read_status
 from jobs.supervisor import usual_queues
+from jobs.sweeping import sweep_strays
 from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +73,21 @@ def test_a_machine_that_the_register_lost_learns_it_at_its_next_beat():
     worker = workers.announce(BOTH)
     Worker.objects.all().delete()
     assert workers.beat(worker, restarts=0) is None
+
+
+def test_a_killed_supervisor_is_no_machine_any_more_when_another_of_its_machine_beats():
+    for name, machine in (("render-1:1", "render-1"), ("render-2:1", "render-2")):
+        Worker.objects.create(name=name, machine=machine, pid=1, version="1")
+    Worker.objects.update(heartbeat_at=Now() - timedelta(minutes=1))
+    sweep_strays()
+    assert workers.present().count() == 2  # nobody came in their places
+    Worker.objects.create(name="render-1:2", machine="render-1", pid=2, version="1")
+    sweep_strays()
+    assert [worker.name for worker in workers.present()] == ["render-1:2", "render-2:1"]
+    frozen = Worker.objects.get(name="render-1:1")
+    workers.beat(frozen, restarts=0)
+    sweep_strays()
+    assert workers.present().count() == 3
 
 
 def test_records_of_long_ago_are_removed():
@@ -199,9 +215,16 @@ def test_work_that_the_machine_may_not_touch_does_not_make_it_look_wedged(cluste
     assert cluster.restarts == 0
 
 
-def test_a_machine_serves_the_queues_that_stages_use_and_that_have_workers(settings):
+def test_a_machine_serves_the_queues_that_have_workers(settings):
+    assert usual_queues() == (Queue.LIGHT, Queue.HEAVY, Queue.IO)
     settings.QUEUE_WORKERS = {"light": 2, "heavy": 0, "io": 2}
-    assert usual_queues() == (Queue.LIGHT,)
+    assert usual_queues() == (Queue.LIGHT, Queue.IO)
+
+
+def test_work_refuses_a_machine_without_workers(settings):
+    settings.QUEUE_WORKERS = {"light": 0, "heavy": 0, "io": 0}
+    with pytest.raises(CommandError, match="WORKERS_LIGHT, WORKERS_HEAVY and WORKERS_IO are 0"):
+        call_command("work")
 
 
 @pytest.mark.parametrize(("value", "words"), [("fast", "light, heavy, io"), ("heavy", "WORKERS_HEAVY")])
@@ -239,6 +262,16 @@ def test_the_status_of_nothing_is_healthy(capsys):
     assert "0 failed jobs" in capsys.readouterr().out
 
 
+def test_the_status_shows_the_whole_name_of_a_machine_in_a_narrow_terminal(monkeypatch, capsys, settings):
+    monkeypatch.setenv("COLUMNS", "80")
+    settings.WORKER_NAME = "renderer-number-17.studio.internal"
+    workers.announce(BOTH)
+    call_command("status")
+    lines = capsys.readouterr().out.splitlines()
+    name = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
+    assert name == Worker.objects.get().name
+
+
 def test_the_status_counts_by_queue_and_priority_and_names_the_oldest(batch):
     for age, priority in ((60, 2), (600, 2), (5, 0)):
         run = queued(batch, priority=priority)
@@ -249,6 +282,19 @@ def test_the_status_counts_by_queue_and_priority_and_names_the_oldest(batch):
     assert (urgent.queue, urgent.priority, urgent.due, urgent.later) == ("light", "urgent", 1, 0)
     assert (normal.priority, normal.due, normal.later) == ("normal", 2, 1)
     assert 600 <= normal.oldest_seconds < 660
+
+
+@pytest.mark.parametrize("scope", ["queue:light", "team:{team}", "batch:{batch}"])
+def test_paused_work_is_told_as_such_and_needs_nobody(batch, scope):
+    other = queued(batch).batch
+    Pause.objects.create(key=scope.format(team=other.team_id, batch=other.pk))
+    status = read_status()
+    (depth,) = status.depths
+    assert (depth.due, depth.later, depth.paused, depth.oldest_seconds) == (0, 0, 1, 0.0)
+    assert status.neglected == ()
+    Pause.objects.update(key="batch:0")
+    (depth,) = read_status().depths
+    assert (depth.due, depth.paused) == (1, 0)
 
 
 def test_due_work_that_nobody_serves_is_told_by_the_exit_code(batch, capsys):

@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from batches.models import Batch
+from batches.models import Batch, Upload
 from jobs import claims, deadletters, pauses, pipeline, sweeping
 from jobs.errors import Conflict, NotAllowed
 from jobs.fingerprints import fingerprint, signature
 from jobs.lifecycle import move
-from jobs.models import Job, Pause, StageRun
+from jobs.models import Asset, Errand, Job, Pause, StageRun
 from jobs.sandbox import StageFailed
 from jobs.states import State
 from tests.people import make_job
@@ -269,3 +269,81 @@ def test_the_api_pauses_batches_and_teams(people, batch):
         assert api.post(f"{address}/resume/").json() == {"paused": False}
         assert api.post(f"{address}/resume/").status_code == 409
     assert Batch.objects.count() == 1
+
+
+# Errands --------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def dead_errand(blue):
+    return Errand.objects.create(
+        kind="judge_sheet", subject=4, team=blue, state="failed", error="no <room>", attempts=2, ended_at=timezone.now()
+    )
+
+
+def test_an_errand_that_failed_is_on_the_page_with_the_way_to_its_own(client, people, dead_errand):
+    client.force_login(people.vera)
+    html = client.get(reverse("admin:dead_letters")).content.decode()
+    assert "no &lt;room&gt;" in html
+    assert reverse("admin:upload_preview", args=[4]) in html
+    client.force_login(people.oscar)
+    assert "Errands that failed" not in client.get(reverse("admin:dead_letters")).content.decode()
+
+
+def test_the_api_tells_errands_that_failed(people, dead_errand):
+    client = APIClient()
+    client.force_login(people.vera)
+    (told,) = client.get("/api/dead-letters/errands/").json()["results"]
+    assert (told["kind"], told["subject"], told["team"], told["error"]) == ("judge_sheet", 4, "blue", "no <room>")
+    client.force_login(people.oscar)
+    assert client.get("/api/dead-letters/errands/").json()["results"] == []
+
+
+@pytest.fixture
+def refused(blue, people):
+    """A sheet that could not be judged, with the errand that failed."""
+    sheet = Asset.objects.create(team=blue, kind="upload", name="spring.csv", storage_name="x", size_bytes=1)
+    upload = Upload.objects.create(team=blue, user=people.olga, sheet=sheet, state="refused", problem="no room")
+    return Errand.objects.create(
+        kind="judge_sheet", subject=upload.pk, team=blue, state="failed", error="no room", ended_at=timezone.now()
+    )
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [("olga", 302), ("root", 302), ("vera", 403), ("rita", 403), ("oscar", 404)]
+)
+def test_an_errand_is_tried_again_on_the_page(people, client, refused, who, status):
+    client.force_login(getattr(people, who))
+    button = f'name="errand" value="{refused.pk}"'
+    assert (button in client.get(reverse("admin:dead_letters")).content.decode()) == (status == 302)
+    answer = client.post(reverse("admin:dead_letters_retry"), {"errand": refused.pk}, follow=status == 302)
+    assert answer.status_code == (200 if status == 302 else status)
+    upload = Upload.objects.get()
+    assert upload.state == ("judging" if status == 302 else "refused")
+    if status == 302:
+        html = answer.content.decode()
+        assert "Judge sheet is queued again." in html
+        assert button not in html
+        again = client.post(reverse("admin:dead_letters_retry"), {"errand": refused.pk})
+        assert again.status_code == 409
+        assert "sent again already" in again.content.decode()
+    assert Errand.objects.filter(state="queued").count() == (status == 302)
+
+
+@pytest.mark.parametrize("number", ["0", "x", "٣", "9" * 30])
+def test_an_errand_that_is_not_there_is_not_found(people, client, refused, number):
+    client.force_login(people.olga)
+    assert client.post(reverse("admin:dead_letters_retry"), {"errand": number}).status_code == 404
+
+
+@pytest.mark.parametrize(("who", "status"), [("olga", 200), ("vera", 403), ("oscar", 404)])
+def test_an_errand_is_tried_again_by_the_api(people, refused, who, status):
+    client = APIClient()
+    client.force_login(getattr(people, who))
+    answer = client.post(f"/api/dead-letters/errands/{refused.pk}/retry/")
+    assert answer.status_code == status
+    if status == 200:
+        sent = Errand.objects.get(state="queued")
+        told = answer.json()
+        assert (told["id"], told["state"], told["subject"]) == (sent.pk, "queued", refused.subject)
+        again = client.post(f"/api/dead-letters/errands/{refused.pk}/retry/")
+        assert (again.status_code, again.json()["state"]) == (409, "queued")
+        assert client.post(f"/api/dead-letters/errands/{sent.pk}/retry/").status_code == 409

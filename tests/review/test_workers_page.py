@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from jobs import workers
-from jobs.models import StageBlock, Worker
+from jobs.models import Errand, StageBlock, Worker
 from jobs.states import Queue
 from tests.jobs.test_workers import running
 
@@ -40,6 +41,18 @@ def test_the_page_shows_machines_and_what_runs_where(client, people, worker, blo
     assert job.job_id in html
     assert "no &lt;memory&gt;" in html
     assert "Look after machines" not in html  # Vera views
+
+
+def test_the_page_tells_what_a_machine_is_and_can_do(client, people, worker):
+    can = {"fonts": {"count": 173, "sha256": "c0ffee99aa"}, "aerender": "/opt/ae/aerender"}
+    Worker.objects.update(version="9.8.7", capacity={"light": 2, "io": 3}, restarts=41, capabilities=can)
+    worker.refresh_from_db()
+    client.force_login(people.vera)
+    html = client.get(reverse("admin:workers")).content.decode()
+    facts = html[html.index("<dl") : html.index("</dl>")]
+    for told in ("9.8.7", "2 light, 3 io", "173", "c0ffee99", "/opt/ae/aerender", "41"):
+        assert told in facts
+    assert f"<dt>Heartbeat</dt><dd>{worker.heartbeat_at:%H:%M:%S}</dd>" in facts
 
 
 def test_work_of_other_teams_is_counted_and_not_named(client, people, worker, batch):
@@ -117,3 +130,33 @@ def test_machines_and_states_that_are_not_there_are_not_found(client, people, wo
     workers.leave(worker)
     assert client.post(reverse("admin:worker_state", args=[worker.pk, "draining"])).status_code == 404
     assert client.post(reverse("admin:worker_lift", args=[99])).status_code == 404
+
+
+@pytest.fixture
+def errand(worker, blue):
+    return Errand.objects.create(
+        kind="judge_sheet", subject=1, team=blue, state="running", token=uuid.uuid4(), step="Judging <rows>", done=3,
+        total=9, lease_owner=f"{worker.name}/7", lease_expires_at=Now() + timedelta(minutes=1), started_at=Now(),
+    )  # fmt: skip
+
+
+def test_errands_stand_with_their_machine_for_their_team_alone(client, people, worker, errand):
+    client.force_login(people.vera)
+    html = client.get(reverse("admin:workers")).content.decode()
+    assert "Judge sheet" in html
+    assert "Judging &lt;rows&gt;" in html
+    assert "3 of 9" in html
+    client.force_login(people.oscar)
+    html = client.get(reverse("admin:workers")).content.decode()
+    assert "Judge sheet" not in html
+    assert "1 of other teams" in html
+
+
+def test_an_errand_of_a_worker_that_is_gone_and_those_that_wait_are_shown(client, people, worker, errand, blue):
+    Errand.objects.filter(pk=errand.pk).update(lease_owner="gone:1/7")
+    Errand.objects.create(kind="open_batch", subject=1, team=blue)
+    client.force_login(people.vera)
+    html = client.get(reverse("admin:workers")).content.decode()
+    assert "Held by workers that are gone" in html
+    assert "open_batch" in html
+    assert "Nothing waits" not in html

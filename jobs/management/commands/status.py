@@ -30,10 +30,17 @@ class Command(BaseCommand):
 
 
 def _tell(console: Console, status: Status) -> None:
-    rows = [(d.queue, d.priority, d.due, d.later, _age(d.oldest_seconds)) for d in status.depths]
-    _table(console, "Queue", ("queue", "priority", "due", "later", "oldest"), rows)
+    rows = [(d.queue, d.priority, d.due, d.later, d.paused, _age(d.oldest_seconds)) for d in status.depths]
+    _table(console, "Queue", ("queue", "priority", "due", "later", "paused", "oldest"), rows)
+    if status.errands:
+        waiting = [(e.queue, e.kind, e.due, e.later, e.paused, _age(e.oldest_seconds)) for e in status.errands]
+        _table(console, "Errands", ("queue", "kind", "due", "later", "paused", "oldest"), waiting)
     running = [
         (r.job, r.stage, r.queue, r.worker, f"{r.percent:.0f} %", r.step, _age(r.seconds)) for r in status.running
+    ]
+    running += [
+        (f"{e.kind} {e.subject}", e.team, e.queue, e.worker, f"{e.done} of {e.total or '?'}", e.step, _age(e.seconds))
+        for e in status.running_errands
     ]
     _table(console, "Running", ("job", "stage", "queue", "worker", "", "step", "for"), running)
     machines = [
@@ -51,7 +58,8 @@ def _tell(console: Console, status: Status) -> None:
     _table(
         console, "Machines", ("name", "state", "version", "workers", "heartbeat", "restarts", "blocked from"), machines
     )
-    console.print(f"{status.failed_jobs} failed jobs, {status.dead_runs} dead stage runs")
+    dead = f"{status.dead_runs} dead stage runs, {status.dead_errands} dead errands"
+    console.print(f"{status.failed_jobs} failed jobs, {dead}")
     if status.neglected:
         console.print(f"Nobody works on: {', '.join(status.neglected)}. Start manage.py work.", style="bold red")
 
@@ -62,7 +70,8 @@ def _table(console: Console, title: str, headings: tuple[str, ...], rows: list[t
         return
     table = Table(title=title, title_justify="left")
     for heading in headings:
-        table.add_column(heading)
+        # Names of machines differ at their ends, which a narrow terminal would cut off.
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)
