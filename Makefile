@@ -2,7 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ready-$(shell sha256sum requirements-dev.txt | cut -c1-16)
-SOURCES := aeproject batches jobs review rendering tests manage.py
+AT_ONCE := -n 2 --dist worksteal
+ON_POSTGRESQL := tests/jobs tests/batches tests/review tests/api -m "not browser"
+SOURCES := aeproject batches jobs review rendering tests manage.py gunicorn.conf.py
 
 .PHONY: setup demo test lint types contracts migrations tests bench chaos lock clean
 .DEFAULT_GOAL := help
@@ -38,10 +40,10 @@ migrations: setup ## models and migrations agree
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 
 tests: setup      ## pytest, on SQLite, and on PostgreSQL where TEST_DATABASE_URL names one
-	@$(BIN)/python -m pytest -n 2
-	@if [ -n "$$TEST_DATABASE_URL" ]; then DATABASE_URL="$$TEST_DATABASE_URL" $(BIN)/python -m pytest -n 2 -m "not browser" tests/jobs tests/batches tests/review tests/api; fi
+	@$(BIN)/python -m pytest $(AT_ONCE)
+	@if [ -n "$$TEST_DATABASE_URL" ]; then DATABASE_URL="$$TEST_DATABASE_URL" $(BIN)/python -m pytest $(AT_ONCE) $(ON_POSTGRESQL); fi
 
-bench: setup      ## Measure: medians on this machine
+bench: setup      ## Measure everything that has a target, in about eight minutes
 	@rm -rf var/bench
 	@DATA_DIR=$(CURDIR)/var/bench $(BIN)/python manage.py bench
 

@@ -7,27 +7,21 @@ files are put out of the machine's memory, so that each of them is read from the
 from __future__ import annotations
 
 import http.client
-import multiprocessing
 import os
 import shutil
-import socket
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
-from django.db import connections
 from django.test.utils import override_settings
 from django.urls import reverse
 
 from aeproject.queue_bench import Clock, Figure, database_of_its_own
+from aeproject.web_server import served
 from batches.bundles.plan import KINDS, WORKING, plan
 from batches.bundles.sharing import share
 from batches.models import Batch
@@ -41,7 +35,6 @@ LARGE, SMALL = 200 * MEGABYTE, MEGABYTE // 2
 SMALL_OF_A_JOB = 60
 TARGET_MB_PER_SECOND = 200
 MOST_GROWTH_MB = 64
-SERVER_WAIT_SECONDS = 30.0
 
 
 def measure(gigabytes: float) -> Iterator[Figure]:
@@ -71,10 +64,11 @@ def _measure(folder: Path, size: int) -> Iterator[Figure]:
     checksum = 0
     for chunk in bundle.layout.chunks(0, bundle.layout.size_bytes):
         checksum = zlib.crc32(chunk, checksum)
-    with _served() as (port, server):
+    with served(workers=1) as server:
+        port, worker = server.port, server.workers[0]
         address = reverse("share_download", args=[token])
         _taken(port, address, start=bundle.layout.size_bytes - 1)
-        before = _peak_mb(server)
+        before = _peak_mb(worker)
         found: list[int] = []
 
         def over_http() -> int:
@@ -82,14 +76,12 @@ def _measure(folder: Path, size: int) -> Iterator[Figure]:
             found.append(crc)
             return length
 
-        target = f"{min(TARGET_MB_PER_SECOND, read.value * 0.9):.0f} at least"
-        yield _rate("send the ZIP (gunicorn, HTTP)", over_http, files, target=target)
+        least = round(min(TARGET_MB_PER_SECOND, read.value * 0.9))
+        yield _rate("send the ZIP (gunicorn, HTTP)", over_http, files, least=least)
         if found != [checksum]:
             raise CommandError("What came over HTTP is not the ZIP.")
-        growth = _peak_mb(server) - before
-        yield Figure(
-            what="the server's peak memory grows by", value=growth, unit="MB", cpu=0, target=f"{MOST_GROWTH_MB}"
-        )
+        growth = _peak_mb(worker) - before
+        yield Figure(what="the server's peak memory grows by", value=growth, unit="MB", most=MOST_GROWTH_MB)
         _forget(files)
         with Clock() as clock:
             _taken(port, address, start=bundle.layout.size_bytes - MEGABYTE)
@@ -121,12 +113,12 @@ def _batch(folder: Path, size: int) -> tuple[User, Batch]:
     return user, batch
 
 
-def _rate(what: str, run: Callable[[], int], files: Iterable[Path], *, target: str = "") -> Figure:
+def _rate(what: str, run: Callable[[], int], files: Iterable[Path], *, least: float | None = None) -> Figure:
     _forget(files)
     with Clock() as clock:
         megabytes = run() / MEGABYTE
     value, cpu = megabytes / clock.seconds, megabytes / clock.cpu_seconds
-    return Figure(what=what, value=value, unit="MB/s", cpu=cpu, target=target)
+    return Figure(what=what, value=value, unit="MB/s", cpu=cpu, least=least)
 
 
 def _forget(files: Iterable[Path]) -> None:
@@ -156,51 +148,7 @@ def _copied(files: Iterable[Path], folder: Path) -> int:
     return size
 
 
-# The server -----------------------------------------------------------------------------------------------------------
-@contextmanager
-def _served() -> Iterator[tuple[int, int]]:
-    """A gunicorn with one worker, as it is in earnest: its port, and the worker's process id."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    listening.set_inheritable(True)
-    connections.close_all()
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(listening.fileno(),))
-    process.start()
-    try:
-        yield listening.getsockname()[1], _worker_of(process)
-    finally:
-        process.terminate()
-        process.join()
-        listening.close()
-
-
-def _serve(descriptor: int) -> None:
-    from gunicorn.app.base import BaseApplication
-
-    from aeproject.wsgi import application
-
-    class Server(BaseApplication):  # type: ignore[misc]
-        def load_config(self) -> None:
-            values: dict[str, Any] = {"bind": f"fd://{descriptor}", "workers": 1, "threads": 8, "loglevel": "warning"}
-            for name, value in values.items():
-                self.cfg.set(name, value)
-
-        def load(self) -> Any:
-            return application
-
-    Server().run()
-
-
-def _worker_of(process: BaseProcess) -> int:
-    until = time.monotonic() + SERVER_WAIT_SECONDS
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while time.monotonic() < until:
-        with suppress(FileNotFoundError):
-            if found := children.read_text().split():
-                return int(found[0])
-        time.sleep(0.05)
-    raise CommandError("gunicorn did not start.")
-
-
+# The client -----------------------------------------------------------------------------------------------------------
 def _taken(port: int, address: str, *, start: int = 0) -> tuple[int, int]:
     """Downloads, keeping nothing. (bytes, CRC-32)"""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

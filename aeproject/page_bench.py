@@ -5,20 +5,22 @@ In a database of its own, made and removed as the tests' is; the real one is not
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from aeproject.queue_bench import copy_rows, database_of_its_own
+from aeproject.queue_bench import Figure, copy_rows, database_of_its_own, silent_console
 from batches.models import Batch
 from jobs.models import Job, Membership, StageRun, Team
 from jobs.states import Role
@@ -42,40 +44,44 @@ ADDRESSES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class PageFigure:
-    """``milliseconds`` is the median of some requests, ``queries`` what one of them asked.
-
-    ``cpu`` is the part in which this process computed: the figure of a machine with nothing else to do lies near it.
-    (The time of a PostgreSQL server is not in it.)
-    """
-
-    what: str
-    milliseconds: float
-    cpu: float
-    queries: int
-
-    @property
-    def is_good(self) -> bool:
-        return self.milliseconds <= MOST_MILLISECONDS and self.queries <= MOST_QUERIES
-
-
-def measure(jobs: int) -> Iterator[PageFigure]:
+def measure(jobs: int) -> Iterator[Figure]:
     """Figure by figure, beside so many jobs."""
     with database_of_its_own():
+        yield from measure_beside(fill(jobs))
+
+
+def measure_beside(batches: list[Batch]) -> Iterator[Figure]:
+    """As ``measure``, in a database that is filled already."""
+    most = 0
+    with silent_console(), override_settings(ALLOWED_HOSTS=["testserver"], SECURE_SSL_REDIRECT=False):
         call_command("createcachetable", verbosity=0)
-        batches = _fill(jobs)
         client = Client()
         client.force_login(User.objects.get(username="olga"))
-        hosts = override_settings(ALLOWED_HOSTS=["testserver"], SECURE_SSL_REDIRECT=False)
-        with hosts:
-            for what, query in ADDRESSES.items():
-                yield _page(client, f"the batches: {what}", reverse("admin:batches") + query)
-            yield _page(client, "jobs inside a row", reverse("admin:batch_inside", args=[batches[0].pk]))
-            yield _page(client, f"a batch of {batches[0].jobs.count():,}", reverse("admin:batch", args=[batches[0].pk]))
+        for what, address, status in _asked(client, batches[0]):
+            figure, queries = _page(client, what, address, status)
+            most = max(most, queries)
+            yield figure
+    yield Figure(what="the most queries of a page", value=most, unit="", most=MOST_QUERIES)
 
 
-def _page(client: Client, what: str, address: str) -> PageFigure:
+def _asked(client: Client, large: Batch) -> Iterator[tuple[str, str, int]]:
+    """What is asked for, its address, and the status that it is answered with."""
+    for what, query in ADDRESSES.items():
+        yield f"the batches: {what}", reverse("admin:batches") + query, 200
+    yield "jobs inside a row", reverse("admin:batch_inside", args=[large.pk]), 200
+    size = f"{large.jobs.count():,}"
+    page = reverse("admin:batch", args=[large.pk])
+    yield f"a batch of {size}", page, 200
+    seen = re.findall(r'class="seen" name="(\w+)" value="([^"]*)"', client.get(page).content.decode())
+    yield (
+        f"asking a batch of {size} for news",
+        f"{reverse('admin:batch_changes', args=[large.pk])}?{urlencode(seen)}",
+        204,
+    )
+
+
+def _page(client: Client, what: str, address: str, status: int) -> tuple[Figure, int]:
+    """The median of some requests in milliseconds, and the queries of one of them."""
     client.get(address)
     with CaptureQueriesContext(connection) as asked:
         client.get(address)
@@ -86,12 +92,14 @@ def _page(client: Client, what: str, address: str) -> PageFigure:
         answer = client.get(address)
         took.append(1_000 * (time.perf_counter() - began))
         computed.append(1_000 * (time.process_time() - worked))
-        if answer.status_code != 200:
-            raise RuntimeError(f"{address} answered {answer.status_code}")
-    return PageFigure(what=what, milliseconds=statistics.median(took), cpu=statistics.median(computed), queries=queries)
+        if answer.status_code != status:
+            raise CommandError(f"{address} answered {answer.status_code}, not {status}")
+    name = f"{what} ({queries} queries)"
+    cpu = statistics.median(computed)
+    return Figure(what=name, value=statistics.median(took), cpu=cpu, unit="ms", most=MOST_MILLISECONDS), queries
 
 
-def _fill(jobs: int) -> list[Batch]:
+def fill(jobs: int) -> list[Batch]:
     """Batches with jobs in every state, written by the database from one example."""
     team = Team.objects.create(name="Bench", slug="bench")
     user = User.objects.create_user("olga", password=None, is_staff=True)

@@ -105,28 +105,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _start_server(port: int) -> subprocess.Popen[bytes]:
-    server = start_python(
-        [
-            "-m",
-            "gunicorn",
-            "--bind",
-            f"{HOST}:{port}",
-            "--workers",
-            "1",
-            "--threads",
-            "8",
-            "aeproject.wsgi:application",
-        ],
-        log="web",
-    )
-    for _ in range(150):
+    arguments = ["-m", "gunicorn", "--bind", f"{HOST}:{port}", "--workers", "1", "aeproject.wsgi:application"]
+    server = start_python(arguments, log="web")
+    for _ in range(600):
         if server.poll() is not None:
             raise CommandError(f"the web server ended at once: see {log_file('web').parent}")
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) == 0:
                 return server
         time.sleep(0.1)
-    raise CommandError("the web server did not come up within 15 s")
+    raise CommandError("the web server did not come up within 60 s")
 
 
 def _free_port() -> int:
