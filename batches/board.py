@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -15,8 +14,8 @@ from django.db.models.functions import Coalesce
 from batches.actions import OPERATOR_VERBS
 from batches.models import Batch
 from jobs.models import Asset, Job, StageRun, Warning
+from jobs.pictures import PICTURES
 from jobs.states import PUBLIC_STATES, VERBS, Role, State
-from jobs.teams import roles_of
 
 JOBS_PER_PAGE = 50
 ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -27,7 +26,6 @@ ORDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "job": ("Job id", ("job_id", "id")),
     "client": ("Client", ("client_name", "row_line", "id")),
 }
-PICTURES = ("poster", "composite_preview")
 HEAVY = ("result", "metrics")
 
 
@@ -70,10 +68,10 @@ def digest(*parts: Any) -> str:
 def chosen_jobs(batch: Batch, asked: Mapping[str, str]) -> QuerySet[Job]:
     """The jobs that the filters ``state`` and ``q`` leave, in the order ``sort``. Unknown values count as none."""
     jobs = batch.jobs.all()
-    state = asked.get("state", "")
-    if state in PUBLIC_STATES:
+    state, words = _filters(asked)
+    if state:
         jobs = jobs.in_public_state(state)
-    if words := asked.get("q", "").strip():
+    if words:
         jobs = jobs.filter(
             Q(job_id__icontains=words)
             | Q(client_name__icontains=words)
@@ -84,17 +82,33 @@ def chosen_jobs(batch: Batch, asked: Mapping[str, str]) -> QuerySet[Job]:
     return jobs.order_by(*order)
 
 
+def _filters(asked: Mapping[str, str]) -> tuple[str, str]:
+    """The public state and the words that are asked for."""
+    state = asked.get("state", "")
+    return state if state in PUBLIC_STATES else "", asked.get("q", "").strip()
+
+
 def page_of(
-    user: User, batch: Batch, asked: Mapping[str, str], *, per_page: int = JOBS_PER_PAGE
+    roles: frozenset[Role],
+    batch: Batch,
+    asked: Mapping[str, str],
+    *,
+    per_page: int = JOBS_PER_PAGE,
+    total: int | None = None,
 ) -> tuple[Page[Any], list[Shown]]:
-    """One page of the board in six queries, however many jobs it has."""
+    """One page of the board, as somebody with these roles in the team sees it, in four queries, however long it is.
+
+    ``total``: how many jobs the batch has, where that is known: then they are not counted again.
+    """
     jobs = chosen_jobs(batch, asked).annotate(open_warnings=_open_warnings())
     newest = StageRun.objects.order_by("queued_at", "id").defer(*HEAVY)
-    files = Asset.objects.filter(kind__in=[*PICTURES, "released_project"]).order_by("id")
+    files = Asset.objects.filter(kind__in=[*PICTURES, "released_project"], removed_at=None).order_by("id")
     jobs = jobs.prefetch_related(Prefetch("runs", queryset=newest, to_attr="runs_here"))
     jobs = jobs.prefetch_related(Prefetch("assets", queryset=files, to_attr="files_here"))
-    page = Paginator(jobs, per_page).get_page(asked.get("page"))
-    roles = roles_of(user, batch.team)
+    paginator = Paginator(jobs, per_page)
+    if total is not None and not any(_filters(asked)):
+        paginator.count = total
+    page = paginator.get_page(asked.get("page"))
     return page, [_shown(job, roles) for job in page.object_list]
 
 

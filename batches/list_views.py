@@ -5,33 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
-from django.db.models import CharField, Exists, OuterRef, Value
+from django.db.models import CharField, Exists, OuterRef, QuerySet, Value
 from django.db.models.functions import Cast, Concat
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded
 from batches.board import digest, page_of
 from batches.figures import attach
-from batches.forecast import Forecast, History, by_stage, history_of, of_batch
+from batches.forecast import by_stage, of_batch, parts_done
+from batches.intake.opening import errand_of
 from batches.listing import ARCHIVED, FILTERS, ORDERS, PAGE_SIZES, narrowed, ordered
-from batches.models import Batch, BatchQuerySet
+from batches.models import Batch, BatchQuerySet, Upload
 from batches.rollup import BATCH_STATES
-from batches.verbs import BATCH_VERBS, MOST_BATCHES, BatchVerb, act_on_many, may_delete, require_lead, verb_of
+from batches.verbs import BATCH_VERBS, MOST_BATCHES, BatchVerb, act_on_many, require_lead, verb_of
+from jobs import clock
 from jobs.errors import Conflict, Invalid
+from jobs.forecast import Forecast, History, history_of
 from jobs.models import PRIORITIES, Job, Membership, Pause, StageRun
 from jobs.states import Role, Stage
+from jobs.teams import is_lead, roles_of
 
 MOST_CHOICES = 300
 MOST_NAMED = 12
+QUESTION = ("verb", "batch", "all")
 INSIDE = 20
 """Jobs that are shown inside the row of a batch."""
 
@@ -57,12 +60,22 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     return page(request, "batches/list.html", list_context(request))
 
 
+@require_GET
+def batches_on_their_way(request: HttpRequest) -> HttpResponse:
+    """The large sheets whose batches are being opened, for the list to show; when none is left, the list anew."""
+    found = Upload.objects.visible_to(request.user).filter(state=Upload.OPENING, updates=None).select_related("sheet")
+    rows = [{"upload": upload, "errand": errand_of(upload)} for upload in found.order_by("pk")[:MOST_NAMED]]
+    response = render(request, "batches/on_their_way.html", {"rows": rows})
+    if not rows and request.GET.get("shown"):
+        response["HX-Refresh"] = "true"
+    return response
+
+
 def list_context(request: HttpRequest) -> dict[str, Any]:
     user, asked = person(request), request.GET
     found = _page(user, asked)
     members = Membership.objects.visible_to(user).select_related("team", "user")
     teams = {member.team for member in members}
-    choices = _choices(user)
     operated = {member.team_id for member in members if member.user_id == user.pk and member.role == Role.OPERATOR}
     may_act = user.is_superuser or bool(operated)
     return {
@@ -70,8 +83,7 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
         "page": found,
         "rows": _rows(list(found.object_list)),
         "states": BATCH_STATES,
-        "prefixes": choices["prefix"][:MOST_CHOICES],
-        "clients": choices["client"][:MOST_CHOICES],
+        "prefixes": _names(Batch.objects.visible_to(user), "prefix"),
         "teams": sorted(teams, key=lambda team: team.name),
         "people": sorted({member.user.username for member in members}),
         "priorities": list(PRIORITIES),
@@ -87,15 +99,16 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _choices(user: User) -> dict[str, list[str]]:
-    """The prefixes and the clients that there are, in one query."""
-    prefixes = Batch.objects.visible_to(user).order_by().annotate(kind=Value("prefix")).values_list("kind", "prefix")
-    jobs = Job.objects.visible_to(user).exclude(client_name="").order_by()
-    clients = jobs.annotate(kind=Value("client")).values_list("kind", "client_name")
-    found: dict[str, list[str]] = {"prefix": [], "client": []}
-    for kind, name in sorted(prefixes.distinct().union(clients.distinct(), all=True)):
-        found[kind].append(name)
-    return found
+@require_GET
+def client_choices(request: HttpRequest) -> HttpResponse:
+    """The clients whose names have the typed ``client`` in them. Asked for by who filters: it reads all jobs."""
+    typed = request.GET.get("client", "").replace("\0", "").strip()
+    jobs = Job.objects.visible_to(request.user).filter(client_name__icontains=typed).exclude(client_name="")
+    return render(request, "batches/clients.html", {"clients": _names(jobs, "client_name")})
+
+
+def _names(rows: QuerySet[Any], column: str) -> list[str]:
+    return list(rows.order_by(column).values_list(column, flat=True).distinct()[:MOST_CHOICES])
 
 
 def _page(user: User, asked: Mapping[str, str]) -> Page[Any]:
@@ -119,13 +132,18 @@ def _rows(batches: list[Any]) -> list[Row]:
         running[run.batch_id].append(run)
     busy = [batch for batch in batches if batch.counts["processing"]]
     history = history_of({batch.team_id for batch in busy}) if busy else History()
-    now = timezone.now()
+    now = clock.now()
     return [
         Row(
             batch=batch,
             running=tuple(running[batch.pk]),
             forecast=of_batch(
-                batch.figures, by_stage(batch.figures), len(running[batch.pk]), history, paused=batch.is_paused
+                batch.figures,
+                by_stage(batch.figures),
+                len(running[batch.pk]),
+                history,
+                under_way=parts_done((run.stage, "", run.percent) for run in running[batch.pk]),
+                paused=batch.is_paused,
             ),
             rate_per_minute=history.rate_per_minute(batch.pk, now),
         )
@@ -135,7 +153,7 @@ def _rows(batches: list[Any]) -> list[Row]:
 
 def _offered(user: User, asked: Mapping[str, str]) -> list[BatchVerb]:
     hidden = {"archive"} if asked.get("archived") == "only" else {"unarchive"} if not asked.get("archived") else set()
-    lead = may_delete(user)
+    lead = is_lead(user)
     return [verb for verb in BATCH_VERBS.values() if verb.name not in hidden and (lead or not verb.leads_only)]
 
 
@@ -156,7 +174,7 @@ def batch_list_changes(request: HttpRequest) -> HttpResponse:
 def batch_inside(request: HttpRequest, pk: int) -> HttpResponse:
     """The first jobs of a batch, for its opened row; 204 when the browser shows them already (``seen``)."""
     batch = get_object_or_404(Batch.objects.visible_to(request.user).select_related("team"), pk=pk)
-    found, shown = page_of(person(request), batch, {"sort": "changed"}, per_page=INSIDE)
+    found, shown = page_of(roles_of(person(request), batch.team), batch, {"sort": "changed"}, per_page=INSIDE)
     key = digest([(one.key, one.progress_key) for one in shown], found.paginator.count)
     if request.GET.get("seen") == key:
         return HttpResponse(status=204)
@@ -164,20 +182,21 @@ def batch_inside(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "batches/inside.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @roles_guarded
 def batches_act(request: HttpRequest) -> HttpResponse:
     """Applies ``verb`` to every ``batch`` that is ticked, or with ``all`` to all that fit the address's filters.
 
-    A verb that cannot be undone is asked about first: a page that names what goes.
+    A verb that cannot be undone is asked about first, at an address of its own (GET): a page that names what goes.
     """
-    user, sent = person(request), request.POST
-    back = _back(request)
+    user, back = person(request), _back(request)
+    sent = request.POST if request.method == "POST" else request.GET
     try:
         verb = verb_of(sent.get("verb", ""))
-        batches = _chosen(user, request)
-        if verb.asks and not sent.get("confirmed"):
-            return _ask(request, verb, batches, back)
+        batches = _chosen(user, request, sent)
+        if request.method == "GET" or (verb.asks and not sent.get("confirmed")):
+            _require_question(user, verb, batches)
+            return _ask(request, verb, batches, back) if request.method == "GET" else redirect(_question(request))
         done = act_on_many(user, batches, verb.name, reason=sent.get("reason", "").strip())
     except (Conflict, Invalid) as error:
         status = CONFLICT if isinstance(error, Conflict) else UNPROCESSABLE
@@ -186,16 +205,32 @@ def batches_act(request: HttpRequest) -> HttpResponse:
     return redirect(back)
 
 
+def _filters(request: HttpRequest) -> QueryDict:
+    """The address without the question that it may ask."""
+    query = request.GET.copy()
+    for name in QUESTION:
+        query.pop(name, None)
+    return query
+
+
 def _back(request: HttpRequest) -> str:
-    query = request.GET.urlencode()
+    query = _filters(request).urlencode()
     return reverse("admin:batches") + (f"?{query}" if query else "")
 
 
-def _chosen(user: User, request: HttpRequest) -> list[Batch]:
+def _question(request: HttpRequest) -> str:
+    """Where the verb that was sent is asked about. Reading asks again and changes nothing; so do Back and reload."""
+    query = _filters(request)
+    for name in QUESTION:
+        query.setlist(name, request.POST.getlist(name))
+    return f"{reverse('admin:batches_act')}?{query.urlencode()}"
+
+
+def _chosen(user: User, request: HttpRequest, sent: QueryDict) -> list[Batch]:
     visible = Batch.objects.visible_to(user).select_related("team")
-    if request.POST.get("all"):
+    if sent.get("all"):
         return list(narrowed(visible, request.GET).order_by("id")[: MOST_BATCHES + 1])
-    numbers = request.POST.getlist("batch")
+    numbers = sent.getlist("batch")
     if not all(number.isdecimal() and number.isascii() and len(number) < 18 for number in numbers):
         raise Invalid("That is not the number of a batch.", field="batch")
     ids = {int(number) for number in numbers}
@@ -205,8 +240,10 @@ def _chosen(user: User, request: HttpRequest) -> list[Batch]:
     return batches
 
 
-def _ask(request: HttpRequest, verb: BatchVerb, batches: list[Batch], back: str) -> HttpResponse:
-    """The question before a verb that cannot be undone. Raises Invalid, NotAllowed, Conflict as the verb would."""
+def _require_question(user: User, verb: BatchVerb, batches: list[Batch]) -> None:
+    """Raises Invalid, NotAllowed, Conflict as the verb would, and Invalid for a verb that needs no question."""
+    if not verb.asks:
+        raise Invalid(f"{verb.label} needs no question: press the button in the list.", field="verb")
     if not batches:
         raise Invalid("Tick the batches first.", field="batch")
     if len(batches) > MOST_BATCHES:
@@ -215,11 +252,15 @@ def _ask(request: HttpRequest, verb: BatchVerb, batches: list[Batch], back: str)
     busy = [batch for batch in batches if batch.counts["processing"]]
     if verb.leads_only:
         for batch in batches:
-            require_lead(person(request), batch)
+            require_lead(user, batch)
         if busy:
             jobs = sum(batch.counts["processing"] for batch in busy)
             words = "1 job is" if jobs == 1 else f"{jobs:,} jobs are"
             raise Conflict(f"{busy[0].name}: {words} at work. Cancel first, then delete.")
+
+
+def _ask(request: HttpRequest, verb: BatchVerb, batches: list[Batch], back: str) -> HttpResponse:
+    """The question before a verb that cannot be undone; the batches carry their figures."""
     context = {
         "title": f"{verb.label} {len(batches)} batch{'' if len(batches) == 1 else 'es'}?",
         "verb": verb,
@@ -233,6 +274,6 @@ def _ask(request: HttpRequest, verb: BatchVerb, batches: list[Batch], back: str)
         "bytes_in": sum(batch.figures.bytes_in for batch in batches),
         "bytes_out": sum(batch.figures.bytes_out for batch in batches),
         "back": back,
-        "act": reverse("admin:batches_act") + (f"?{urlencode(request.GET)}" if request.GET else ""),
+        "act": reverse("admin:batches_act") + back.removeprefix(reverse("admin:batches")),
     }
     return page(request, "batches/confirm.html", context)

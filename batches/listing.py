@@ -40,7 +40,7 @@ def narrowed(batches: BatchQuerySet, asked: Mapping[str, str]) -> BatchQuerySet:
         batches = of_client(batches, given["client"])
     if given["priority"] in PRIORITIES:
         batches = of_priority(batches, PRIORITIES[given["priority"]])
-    if given["team"].isdecimal() and len(given["team"]) < 18:
+    if given["team"].isascii() and given["team"].isdecimal() and len(given["team"]) < 18:
         batches = batches.filter(team_id=int(given["team"]))
     if given["who"]:
         batches = batches.filter(created_by__username=given["who"])

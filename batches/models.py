@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import IntegrityError, models, transaction
-from django.db.models import Max, Q
+from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from batches.bundles.models import Download, ShareLink
 from batches.figures import Figures, figures_of
+from batches.links.models import LinkedSheet
 from batches.prefix import FALLBACK, MOST_CHARACTERS
 from batches.rollup import state_expression
+from batches.updates.models import SheetChange
+from jobs import clock
 from jobs.models import Asset, Team
 from jobs.teams import TeamQuerySet
 
-__all__ = ["Batch", "Download", "ExternalId", "ShareLink", "Upload", "UploadedFile"]
+__all__ = ["Batch", "Download", "ExternalId", "LinkedSheet", "ShareLink", "SheetChange", "Upload", "UploadedFile"]
 
 
 class Upload(models.Model):
-    """A sheet with its files on its way to a batch.
+    """A sheet with its files on its way to a batch, or a newer sheet for the batch that it ``updates``.
 
     ``layout`` is ``batches.intake.sheet.Layout`` as JSON; ``mapping`` is {our column: {"title", "how"}}. ``problem``
-    says why the sheet was refused, or what became of the last commit.
+    says why the sheet was refused, or what became of the last commit. ``committed_by`` is who applied a newer sheet.
+    ``content_sha256`` is that of titles and cells, the same in every format; empty until they are judged.
     """
 
     TEAM_FIELD = "team"
-    BATCH_FIELD = "batch"
+    BATCH_FIELD = ("batch", "updates")
+    SHOWN_WHILE_OPENING = True
     JUDGING, MAPPING, PREVIEW, OPENING, COMMITTED, REFUSED = (
         "judging", "mapping", "preview", "opening", "committed", "refused",
     )  # fmt: skip
@@ -39,17 +44,33 @@ class Upload(models.Model):
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    sheet = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    sheet = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="sheet_of")
     state = models.CharField(max_length=10, choices=[(s, s) for s in STATES], default=JUDGING)
     layout = models.JSONField(default=dict, blank=True)
     mapping = models.JSONField(default=dict, blank=True)
     good = models.PositiveIntegerField(default=0)
     bad = models.PositiveIntegerField(default=0)
     problem = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    content_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    updates = models.ForeignKey(
+        "batches.Batch", on_delete=models.CASCADE, null=True, blank=True, related_name="newer_sheets"
+    )
+    link = models.ForeignKey(LinkedSheet, on_delete=models.SET_NULL, null=True, blank=True, related_name="uploads")
+    """The linked sheet that it was read from."""
+    created_at = models.DateTimeField(default=clock.now)
     committed_at = models.DateTimeField(null=True, blank=True)
+    committed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     objects = TeamQuerySet["Upload"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["updates"], condition=Q(state="opening", updates__isnull=False), name="one_update_at_a_time"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.sheet.name
@@ -67,7 +88,8 @@ class UploadRow(models.Model):
     """
 
     TEAM_FIELD = "upload__team"
-    BATCH_FIELD = "upload__batch"
+    BATCH_FIELD = ("upload__batch", "upload__updates")
+    SHOWN_WHILE_OPENING = True
 
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="rows", db_index=False)
     line = models.PositiveIntegerField()
@@ -88,18 +110,22 @@ class UploadRow(models.Model):
 
 
 class ColumnMapping(models.Model):
-    """What a team chose for a foreign header: {our column: tidied title}. Proposed when the header comes again."""
+    """What a team chose for a foreign header: {our column: tidied title}. Proposed when the header comes again.
+
+    ``header_row`` is the row in which it stood: so far down it is looked for.
+    """
 
     TEAM_FIELD = "team"
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="column_mappings")
     fingerprint = models.CharField(max_length=64)
     header = models.JSONField()
+    header_row = models.PositiveIntegerField(default=0, db_default=0)
     mapping = models.JSONField()
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    changed_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=clock.now)
 
     objects = TeamQuerySet["ColumnMapping"].as_manager()
 
@@ -114,11 +140,12 @@ class UploadedFile(models.Model):
     """A file sent along with a sheet, under the name by which its rows may call it."""
 
     TEAM_FIELD = "upload__team"
-    BATCH_FIELD = "upload__batch"
+    BATCH_FIELD = ("upload__batch", "upload__updates")
+    SHOWN_WHILE_OPENING = True
 
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="files")
     name = models.CharField(max_length=500)
-    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="uploaded_as")
 
     objects = TeamQuerySet["UploadedFile"].as_manager()
 
@@ -130,10 +157,6 @@ class UploadedFile(models.Model):
 
 
 class BatchQuerySet(TeamQuerySet["Batch"]):
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
-        """Those of the person's teams that are open: one whose jobs are still on their way is shown to nobody."""
-        return super().visible_to(user).filter(opening=False)
-
     def in_state(self, state: str) -> BatchQuerySet:
         """Those in a derived state."""
         return self.alias(derived_state=state_expression()).filter(derived_state=state)
@@ -143,8 +166,9 @@ class Batch(models.Model):
     """Jobs under one name and one directory. ``name`` is the directory's until somebody gives the batch its own.
 
     The directory is called by prefix, day (in the team's time zone) and number: ``PL_DXB_2025-11-05_batch-1``. Numbers
-    of a prefix and day have no gaps, and a deleted batch keeps its own. ``deleted_at``: the rows stay, for the
-    history; ``TeamQuerySet.visible_to`` shows nobody the batch, nor anything of its jobs.
+    are given without gaps and never twice (``LastNumber``): a deleted batch keeps its own, and one that takes another
+    prefix leaves its own unused. ``deleted_at``: the rows stay, for the history; ``TeamQuerySet.visible_to`` shows
+    nobody the batch, nor anything of its jobs.
     """
 
     TEAM_FIELD = "team"
@@ -159,10 +183,10 @@ class Batch(models.Model):
     description = models.CharField(max_length=500, blank=True)
     source = models.CharField(max_length=20, default="csv")
     opening = models.BooleanField(default=False, editable=False)
-    """True while the jobs of a large sheet are made, chunk by chunk."""
+    """True while the jobs of a large sheet are made, chunk by chunk: nobody sees the batch or its jobs yet."""
     upload = models.OneToOneField(Upload, on_delete=models.PROTECT, null=True, blank=True, related_name="batch")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -175,7 +199,10 @@ class Batch(models.Model):
             models.UniqueConstraint(fields=["team", "prefix", "day", "number"], name="one_batch_per_number"),
             models.UniqueConstraint(fields=["team", "directory_name"], name="one_batch_per_directory"),
         ]
-        indexes = [models.Index(fields=["id"], condition=Q(deleted_at__isnull=False), name="batch_deleted")]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(deleted_at__isnull=False), name="batch_deleted"),
+            models.Index(fields=["id"], condition=Q(deleted_at__isnull=False) | Q(opening=True), name="batch_hidden"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -192,27 +219,14 @@ class Batch(models.Model):
         self.prefix = prefix
         self._take_number(update_fields=["prefix", "number", "directory_name", "name"])
 
+    @transaction.atomic
     def _take_number(self, *args: Any, **kwargs: Any) -> None:
-        """Saves under the number after the last. Whoever loses a race for it finds the next: the constraint decides.
-
-        A number that is being taken in an open transaction is waited for, so that one rolled back leaves no gap.
-        """
+        """Saves under the number after the last that was given. What rolls back leaves no gap."""
         unnamed = self.name in {"", self.directory_name}
-        alike = Batch.objects.filter(team=self.team, prefix=self.prefix, day=self.day)
-        tried = None
-        while True:
-            self.number = (alike.aggregate(last=Max("number"))["last"] or 0) + 1
-            self.directory_name = f"{self.prefix}_{self.day:%Y-%m-%d}_batch-{self.number}"
-            self.name = self.directory_name if unnamed else self.name
-            try:
-                with transaction.atomic():
-                    super().save(*args, **kwargs)
-            except IntegrityError:
-                if self.number == tried:
-                    raise  # nobody took the number: it is something else that does not fit
-                tried = self.number
-            else:
-                return
+        self.number = LastNumber.next(self.team, self.prefix, self.day)
+        self.directory_name = f"{self.prefix}_{self.day:%Y-%m-%d}_batch-{self.number}"
+        self.name = self.directory_name if unnamed else self.name
+        super().save(*args, **kwargs)
 
     @property
     def is_renamed(self) -> bool:
@@ -231,6 +245,41 @@ class Batch(models.Model):
     @property
     def state(self) -> str:
         return self.figures.state
+
+
+class LastNumber(models.Model):
+    """The last number that was given to a batch of a prefix and day. It only rises.
+
+    It is no look for the highest number there is: of a batch that took another prefix the old directory name still
+    stands in manifests, downloads and webhooks, and must not become another batch's.
+    """
+
+    TEAM_FIELD = "team"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    prefix = models.CharField(max_length=MOST_CHARACTERS)
+    day = models.DateField()
+    number = models.PositiveIntegerField(default=0)
+
+    objects = TeamQuerySet["LastNumber"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["team", "prefix", "day"], name="one_last_number_per_prefix_and_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}_{self.day:%Y-%m-%d}: {self.number}"
+
+    @classmethod
+    def next(cls, team: Team, prefix: str, day: date) -> int:
+        """Gives the next number, in an open transaction: others wait for its end, and get this one if it rolls back."""
+        key = {"team": team, "prefix": prefix, "day": day}
+        cls.objects.bulk_create([cls(**key)], ignore_conflicts=True)
+        last = cls.objects.select_for_update(no_key=True).get(**key)
+        last.number += 1
+        last.save(update_fields=["number"])
+        return last.number
 
 
 class ExternalId(models.Model):

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.utils import timezone
 
 from batches import actions
 from batches.models import Batch
 from batches.naming import locked
-from jobs import pauses
+from jobs import clock, pauses
 from jobs.cancelling import cancel_many
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.lifecycle import move
 from jobs.models import Event, Pause
 from jobs.states import Role, State
-from jobs.teams import require_role, require_verb, roles_of
+from jobs.teams import is_lead, require_role, require_verb, roles_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -72,7 +71,7 @@ def _archive(user: User, batch: Batch, reason: str) -> str:
             raise Conflict(f"{found.name} is archived already.", state="archived", allowed=("unarchive",))
         if busy := found.jobs.filter(state__in=AT_WORK).count():
             raise Conflict(f"{found.name}: {_jobs(busy)} at work. Wait for their end, or cancel them first.")
-        found.archived_at = timezone.now()
+        found.archived_at = clock.now()
         found.save(update_fields=["archived_at"])
         _tell(user, found, "archive_batch", reason)
     return "archived"
@@ -101,7 +100,7 @@ def _delete(user: User, batch: Batch, reason: str) -> str:
         found = locked(batch)
         _refuse_busy(found)  # what was started in this moment
         Pause.objects.filter(key=pauses.of_batch(found).key).delete()
-        found.deleted_at = timezone.now()
+        found.deleted_at = clock.now()
         found.save(update_fields=["deleted_at"])
         figures = found.figures
         data = {"jobs": figures.total, "bytes_in": figures.bytes_in, "bytes_out": figures.bytes_out}
@@ -118,13 +117,9 @@ def _refuse_busy(batch: Batch) -> None:
         )
 
 
-def may_delete(user: User) -> bool:
-    """Deleting is for superusers and for leads, in the teams that they belong to."""
-    return user.is_active and user.has_perm("jobs.lead_job")
-
-
 def require_lead(user: User, batch: Batch) -> None:
-    if not (may_delete(user) and roles_of(user, batch.team)):
+    """Deleting is for superusers and for leads, in the teams that they belong to."""
+    if not (is_lead(user) and roles_of(user, batch.team)):
         raise NotAllowed("Deleting a batch takes the permission to lead jobs.")
 
 

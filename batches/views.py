@@ -2,67 +2,129 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
+from django.core.paginator import Page
+from django.db.models import OuterRef, Subquery, Sum
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from batches import actions
 from batches.answers import CONFLICT, UNPROCESSABLE, page, person, roles_guarded, toast
-from batches.board import ORDERS, page_of
+from batches.board import ORDERS, Shown, digest, page_of
 from batches.figures import Figures
-from batches.forecast import describe, stats_of
-from batches.models import Batch
+from batches.forecast import stats_of
+from batches.links.showing import status_of
+from batches.models import Batch, LinkedSheet
 from batches.naming import amend, external_ids_of
-from batches.verbs import BATCH_VERBS, may_delete
+from batches.verbs import BATCH_VERBS, BatchVerb
 from jobs import pauses
 from jobs.errors import Conflict, Invalid
-from jobs.models import Pause
-from jobs.states import VERBS
-from jobs.teams import roles_of
+from jobs.models import Pause, StageRun
+from jobs.states import VERBS, Role
+from jobs.teams import is_lead, roles_of
 
-KEYS = ("seen", "pending", "r", "p")
+KEYS = ("head", "seen", "pending", "paused", "eta", "r", "p")
+CHANGES = "batches/changes.html"
 
 
-def visible_batch(request: HttpRequest, pk: int) -> Batch:
-    return get_object_or_404(Batch.objects.visible_to(request.user).select_related("team", "created_by"), pk=pk)
+def visible_batch(request: HttpRequest, pk: int) -> Any:
+    """With ``pause_id``, None while it is not paused, and ``percent_under_way``, the sum of its running stages'."""
+    pause = Pause.objects.filter(key=f"batch:{pk}").values("pk")
+    # The team, too: the index of what runs begins with it.
+    runs = StageRun.objects.filter(team=OuterRef("team"), batch=OuterRef("pk"), state=StageRun.RUNNING).order_by()
+    done = Subquery(runs.values("batch").annotate(done=Sum("percent")).values("done"))
+    batches = Batch.objects.visible_to(request.user).annotate(pause_id=Subquery(pause), percent_under_way=done)
+    return get_object_or_404(batches.select_related("team", "created_by", "linked_sheet"), pk=pk)
 
 
 @require_GET
 def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """The batch with a page of its jobs; ``batch_changes`` keeps it up to date."""
-    return page(request, "batches/detail.html", board_context(request, visible_batch(request, pk)))
+    return page(request, "batches/detail.html", detail_context(request, visible_batch(request, pk)))
 
 
-def board_context(request: HttpRequest, batch: Batch) -> dict[str, Any]:
-    user = person(request)
-    found, shown = page_of(user, batch, request.GET)
-    stats = stats_of(batch)
+def detail_context(request: HttpRequest, batch: Batch) -> dict[str, Any]:
+    """What the whole page shows."""
+    linked: LinkedSheet | None = getattr(batch, "linked_sheet", None)
+    context = board_context(request, batch)
+    sheet = {**status_of(linked), "operates": Role.OPERATOR in context["roles"]} if linked else {}
+    return {**context, **sheet}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What a look at the board finds out first; whether anything changed can be seen from it."""
+
+    figures: Figures
+    roles: frozenset[Role]
+    page: Page[Any]
+    shown: list[Shown]
+
+
+def look(request: HttpRequest, batch: Batch) -> Looked:
+    roles = roles_of(person(request), batch.team)
+    found, shown = page_of(roles, batch, request.GET, total=batch.figures.total)
+    return Looked(figures=batch.figures, roles=roles, page=found, shown=shown)
+
+
+def pause_key(pause_id: int | None, figures: Figures) -> str:
+    """Changes when the batch is paused or goes on, and when pausing it begins or ends to make sense."""
+    return f"{pause_id or 0}.{int(figures.state == 'processing')}"
+
+
+def forecast_key(batch: Any, figures: Figures) -> int:
+    """Changes when a twentieth of the work under way has been done since: the forecast is another one, then."""
+    return int((batch.percent_under_way or 0.0) / (5 * max(figures.counts["processing"], 1)))
+
+
+def board_context(request: HttpRequest, batch: Batch, looked: Looked | None = None) -> dict[str, Any]:
+    pause = Pause.objects.filter(key=pauses.of_batch(batch).key).select_related("by").first()
+    stats = stats_of(batch, paused=pause is not None)
     figures = stats.figures
+    looked = looked or look(request, batch)
     return {
         "title": batch.name,
         "batch": batch,
-        "pause": Pause.objects.filter(key=pauses.of_batch(batch).key).select_related("by").first(),
+        "pause": pause,
+        "pause_key": pause_key(pause.pk if pause else None, figures),
+        "forecast_key": forecast_key(batch, figures),
         "summary": figures,
         "stats": stats,
-        "words": describe(batch, figures, stats.templates),
-        "page": found,
-        "shown": shown,
+        "page": looked.page,
+        "shown": looked.shown,
         "orders": [(name, label) for name, (label, _) in ORDERS.items()],
         "asked": request.GET,
         "query": request.GET.urlencode(),
-        "roles": roles_of(user, batch.team),
+        "roles": looked.roles,
         "bulk": [(verb, VERBS[verb].label) for verb in actions.OPERATOR_VERBS],
         "external_ids": external_ids_of(batch),
-        "batch_verbs": [verb for verb in BATCH_VERBS.values() if _fits(verb.name, user, batch, figures)],
+        **head_context(request, batch, figures),
     }
 
 
-def _fits(verb: str, user: User, batch: Batch, figures: Figures) -> bool:
-    """Whether the verb is offered on the page now. Start, pause and resume have places of their own."""
+def head_context(request: HttpRequest, batch: Batch, figures: Figures) -> dict[str, Any]:
+    fitting = _fitting(batch, figures)
+    lead = any(verb.leads_only for verb in fitting) and is_lead(person(request))
+    verbs = [verb for verb in fitting if lead or not verb.leads_only]
+    return {"batch_verbs": verbs, "head_key": head_key(batch, figures)}
+
+
+def head_key(batch: Batch, figures: Figures) -> str:
+    """Changes when what the page's head shows changes."""
+    return digest(batch.name, batch.archived_at, [verb.name for verb in _fitting(batch, figures)])
+
+
+def _fitting(batch: Batch, figures: Figures) -> list[BatchVerb]:
+    return [verb for verb in BATCH_VERBS.values() if _fits(verb.name, batch, figures)]
+
+
+def _fits(verb: str, batch: Batch, figures: Figures) -> bool:
+    """Whether the verb makes sense now. Start, pause and resume have places of their own on the page."""
     counts = figures.counts
     match verb:
         case "retry":
@@ -74,7 +136,7 @@ def _fits(verb: str, user: User, batch: Batch, figures: Figures) -> bool:
         case "unarchive":
             return batch.archived_at is not None
         case "delete":
-            return may_delete(user) and not counts["processing"]
+            return not counts["processing"]
         case _:
             return False
 
@@ -83,8 +145,10 @@ def _fits(verb: str, user: User, batch: Batch, figures: Figures) -> bool:
 def batch_changes(request: HttpRequest, pk: int) -> HttpResponse:
     """What differs from what the browser shows; 204 when nothing does.
 
-    ``seen`` is the key of the figures; ``r`` and ``p`` are ``<job>.<key>`` of each row and of each progress. When
-    other jobs are on the page now, the whole board comes.
+    ``head`` is the key of name and verbs, ``seen`` that of the figures, ``paused`` that of the pause, ``eta`` that of
+    the forecast; ``r`` and ``p`` are ``<job>.<key>`` of each row and of each progress. When other jobs are on the page
+    now, the whole board comes. What is drawn with the figures alone (templates) is looked up with them alone, the
+    forecast's history with the forecast.
     """
     batch = visible_batch(request, pk)
     told = request.GET
@@ -92,21 +156,31 @@ def batch_changes(request: HttpRequest, pk: int) -> HttpResponse:
     bars = dict(part.partition(".")[::2] for part in told.getlist("p"))
     # What the browser tells about itself must not get into the links that are drawn from the address.
     request.GET = _without_keys(told)  # type: ignore[assignment]
-    context = board_context(request, batch)
-    shown = context["shown"]
-    if [str(one.job.pk) for one in shown] != list(rows):
-        context["everything"] = True
-    else:
-        context["rows"] = [one for one in shown if rows[str(one.job.pk)] != one.key]
-        renewed = {one.job.pk for one in context["rows"]}
-        context["bars"] = [
-            one for one in shown if one.job.pk not in renewed and bars.get(str(one.job.pk)) != one.progress_key
-        ]
-    context["figures"] = told.get("seen") != context["summary"].key
-    context["start_changed"] = told.get("pending") != str(context["summary"].counts["pending"])
-    if not any(context.get(name) for name in ("everything", "rows", "bars", "figures", "start_changed")):
+    looked = look(request, batch)
+    head: dict[str, Any] = {}
+    if told.get("head") != head_key(batch, looked.figures):
+        head = {**head_context(request, batch, looked.figures), "head_changed": True}
+    if [str(one.job.pk) for one in looked.shown] != list(rows):
+        return render(request, CHANGES, {**board_context(request, batch, looked), **head, "everything": True})
+    changed = [one for one in looked.shown if rows[str(one.job.pk)] != one.key]
+    renewed = {one.job.pk for one in changed}
+    moved = [one for one in looked.shown if one.job.pk not in renewed and bars.get(str(one.job.pk)) != one.progress_key]
+    pending = told.get("pending") != str(looked.figures.counts["pending"])
+    paused = told.get("paused") != pause_key(batch.pause_id, looked.figures)
+    figures = told.get("seen") != looked.figures.key
+    forecast = told.get("eta") != str(forecast_key(batch, looked.figures))
+    if not (changed or moved or figures or pending or paused or forecast or head):
         return HttpResponse(status=204)
-    return render(request, "batches/changes.html", context)
+    context: dict[str, Any] = {"batch": batch, "roles": looked.roles}
+    if figures or pending or paused:
+        context = board_context(request, batch, looked)
+    elif forecast:
+        stats = stats_of(batch, paused=batch.pause_id is not None)
+        context |= {"stats": stats, "forecast_key": forecast_key(batch, looked.figures)}
+    # With a pause the forecast is another one.
+    parts = {"rows": changed, "bars": moved, "figures": figures or paused}
+    parts |= {"start_changed": pending, "pause_changed": paused, "forecast_changed": forecast}
+    return render(request, CHANGES, {**context, **parts, **head})
 
 
 def _without_keys(told: QueryDict) -> QueryDict:
@@ -143,7 +217,7 @@ def batch_act(request: HttpRequest, pk: int) -> HttpResponse:
         jobs = batch.jobs.filter(pk__in=ids).order_by("row_line", "id")
         if not ids or len(jobs) != len(ids):
             raise Invalid("Tick the jobs first." if not ids else "A job is not part of this batch.", field="job")
-        summary = actions.apply(user, batch, verb, jobs, version=version)
+        summary = actions.apply(user, batch, verb, jobs, version=version, reason=request.POST.get("reason", "").strip())
         if not summary.moved:
             raise Conflict(summary.refused[0])
     except (Conflict, Invalid) as error:
@@ -183,7 +257,7 @@ def batch_amend(request: HttpRequest, pk: int) -> HttpResponse:
         )
     except (Conflict, Invalid) as error:
         status = CONFLICT if isinstance(error, Conflict) else UNPROCESSABLE
-        context = {**board_context(request, batch), "notice": str(error), "sent": sent}
+        context = {**detail_context(request, batch), "notice": str(error), "sent": sent}
         return page(request, "batches/detail.html", context, status=status)
     messages.success(request, "Saved.")
     return redirect("admin:batch", batch.pk)
@@ -220,9 +294,9 @@ def _board(request: HttpRequest, batch: Batch, words: str, error: Conflict | Inv
     htmx = bool(request.headers.get("HX-Request"))
     if error is None and not htmx:
         messages.success(request, words)
-        return redirect("admin:batch", batch.pk)
-    context = board_context(request, batch)
+        query = request.GET.urlencode()
+        return redirect(reverse("admin:batch", args=[batch.pk]) + (f"?{query}" if query else ""))
     if not htmx:
-        return page(request, "batches/detail.html", {**context, "notice": words}, status=status)
-    response = render(request, "batches/board.html", context, status=status)
+        return page(request, "batches/detail.html", {**detail_context(request, batch), "notice": words}, status=status)
+    response = render(request, "batches/board.html", board_context(request, batch), status=status)
     return toast(response, words, level="success" if error is None else "error")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 from batches.models import Batch
 from batches.naming import amend, open_batch
+from batches.verbs import BATCH_VERBS, act_on_many
 from jobs import pauses
 from jobs.lifecycle import move
 from jobs.models import Asset, Event, StageRun
@@ -97,6 +99,26 @@ def test_filters_and_orders(as_olga, three, query, found):
     assert " ".join(names(as_olga, query)) == found
 
 
+def test_the_clients_of_the_own_teams_are_offered(as_olga, three, red, people):
+    foreign = Batch.objects.create(team=red, name="Foreign", created_by=people.oscar)
+    make_job(three["Two"], client_name="Südwind <b>"), make_job(foreign, client_name="Westwind")
+
+    def offered(query):
+        return re.findall('value="([^"]*)"', as_olga.get(f"{reverse('admin:batch_clients')}?{query}").content.decode())
+
+    assert offered("") == ["Northwind", "Südwind &lt;b&gt;"]
+    assert offered("client=NORTH") == ["Northwind"]
+    assert offered("client=%00west") == []
+
+
+def test_a_team_is_named_in_ascii_digits(as_olga, three, blue):
+    assert names(as_olga, f"team={blue.pk}") == names(as_olga, "")
+    other = str(blue.pk + 1)
+    assert names(as_olga, f"team={other}") == []
+    elsewhere = "".join(chr(0x0660 + int(digit)) for digit in other)
+    assert names(as_olga, f"team={elsewhere}") == names(as_olga, "")  # as any other nonsense
+
+
 def test_archived_batches_are_shown_when_they_are_asked_for(as_olga, three):
     as_olga.post(ACT, {"verb": "archive", "batch": three["Two"].pk})
     assert names(as_olga, "") == ["Three", "One"]
@@ -111,12 +133,59 @@ def test_the_next_page_keeps_filters_order_and_size(as_olga, people, blue):
     assert "prefix=AAA&amp;sort=created&amp;since=2020-01-01&amp;page=2" in text
 
 
-def test_the_list_takes_at_most_twelve_queries(as_olga, three, django_assert_max_num_queries):
+def test_as_many_stand_on_a_page_as_were_asked_for(as_olga, people, blue):
+    for _ in range(51):
+        Batch.objects.create(team=blue, created_by=people.olga)
+
+    def shown(query):
+        text = as_olga.get(f"{LIST}?{query}").content.decode()
+        return text.count("data-walk-item"), re.findall(r'href="[^"]*?([^?"]*page=\d+)"', text)
+
+    assert shown("")[0] == shown("size=51")[0] == 25
+    rows, links = shown("size=50&who=olga")
+    assert rows == 50
+    assert "size=50&amp;who=olga&amp;page=2" in links
+    assert shown("size=50&who=olga&page=2")[0] == 1
+    assert shown("size=100")[0] == 51
+
+
+def test_files_and_sizes_stand_in_the_list(as_olga, three):
+    text = as_olga.get(LIST).content.decode()
+    told = re.findall(r'id="(files|in|out)-(\d+)" data-label="\w+">(?:<span[^>]*>)?([^<]*)<', text)
+    by_name = {name: [value for _, pk, value in told if int(pk) == batch.pk] for name, batch in three.items()}
+    assert by_name == {
+        "One": ["1", "10\xa0bytes", "–"],
+        "Two": ["2", "500\xa0bytes", "5\xa0bytes"],
+        "Three": ["3", "5\xa0bytes", "–"],
+    }
+
+
+@pytest.mark.parametrize("page", ["batches", "batch"])
+def test_rate_and_time_left_stand_on_both_pages(as_olga, three, page):
+    """Five that took ten seconds and ended just now; one of the same template is at work."""
+    from django.utils.timezone import now
+
+    batch = three["One"]
+    running(batch.jobs.get(), stage=Stage.PREVIEW)
+    batch.jobs.update(stage=Stage.PREVIEW)
+    for number in range(5):
+        job, ended = make_job(batch, Stage.DELIVERY, State.DONE), now() - timedelta(minutes=number)
+        times = {"started_at": ended - timedelta(seconds=10), "ended_at": ended, "state": StageRun.DONE}
+        StageRun.objects.create(job=job, stage=Stage.PREVIEW, input_hash="x", **times)
+    text = as_olga.get(reverse(f"admin:{page}", args=[batch.pk] if page == "batch" else [])).content.decode()
+    found = re.search(r">about (\d+) to (\d+) s · ([\d.]+) stages a minute<", text)
+    assert found, "an interval and the rate"
+    low, high, rate = map(float, found.groups())
+    assert low <= 10 <= high
+    assert 1 <= rate <= 1.3, "five in the four minutes and a bit that the history goes back"
+
+
+def test_the_list_takes_at_most_eleven_queries(as_olga, three, django_assert_max_num_queries):
     for batch in three.values():
         job = make_job(batch, state=State.RUNNING)
         StageRun.objects.create(job=job, stage=1, input_hash="x", state="queued")
     as_olga.get(LIST)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(11):
         text = as_olga.get(f"{LIST}?q=a&state=processing&sort=-size").content.decode()
     assert "1 in work" in text
 
@@ -144,8 +213,12 @@ def test_what_is_at_work_is_shown_and_kept_up_to_date(as_olga, people, three):
     assert as_olga.get(f"{LIST}changes/", keys(text)).status_code == 204
     StageRun.objects.filter(pk=run.pk).update(percent=60)
     pauses.pause(people.olga, pauses.of_batch(three["Two"]))
+    run.job.bytes_in, run.job.bytes_out = 7 * 2**20, 9 * 2**20
+    run.job.save(update_fields=["bytes_in", "bytes_out"])
     changed = as_olga.get(f"{LIST}changes/", keys(text)).content.decode()
     assert "60 %" in changed
+    sizes = re.findall(rf'id="(in|out)-{three["One"].pk}"[^>]*>([^<]*)<', changed)
+    assert sizes == [("in", "7.0\xa0MB"), ("out", "9.0\xa0MB")], "ingestion and delivery tell them while one looks on"
     assert "paused" in changed
     assert f'id="state-{three["Three"].pk}"' not in changed
 
@@ -216,6 +289,37 @@ def test_ticked_batches_are_started_and_the_address_is_kept(as_olga, three):
     assert "One: 1 job queued. Not possible for 1: No job of this batch" in answer.content.decode()
 
 
+VERBS = {
+    "start": (State.PENDING, lambda batch: batch.jobs.get().state == State.QUEUED),
+    "pause": (State.PENDING, lambda batch: pauses.is_paused(pauses.of_batch(batch))),
+    "resume": (State.PENDING, lambda batch: not pauses.is_paused(pauses.of_batch(batch))),
+    "retry": (State.FAILED, lambda batch: batch.jobs.get().state == State.QUEUED),
+    "archive": (State.DONE, lambda batch: batch.archived_at is not None),
+    "unarchive": (State.DONE, lambda batch: batch.archived_at is None),
+    "cancel": (State.PENDING, lambda batch: batch.jobs.get().state == State.CANCELLED),
+    "delete": (State.DONE, lambda batch: batch.deleted_at is not None),
+}
+
+
+@pytest.mark.parametrize("verb", BATCH_VERBS)
+def test_every_verb_has_a_button_and_is_done_to_all_that_are_ticked(lead, people, blue, verb):
+    state, is_done = VERBS[verb]
+    ticked = [open_batch(people.olga, blue) for _ in range(2)]
+    for batch in ticked:
+        make_job(batch, state=state)
+    if verb in {"resume", "unarchive"}:
+        act_on_many(people.olga, ticked, {"resume": "pause", "unarchive": "archive"}[verb])
+    where = f"{LIST}?archived=only" if verb == "unarchive" else LIST
+    assert f'name="verb" value="{verb}"' in lead.get(where).content.decode()
+    data = {"verb": verb, "batch": [batch.pk for batch in ticked]}
+    asked = lead.post(ACT, data, follow=True).content.decode()
+    if BATCH_VERBS[verb].asks:
+        assert not any(is_done(Batch.objects.get(pk=batch.pk)) for batch in ticked)
+        assert all(batch.name in asked for batch in ticked)
+        lead.post(ACT, {**data, "confirmed": "1"})
+    assert all(is_done(Batch.objects.get(pk=batch.pk)) for batch in ticked)
+
+
 def test_all_that_fit_the_filters(as_olga, three):
     assert (
         as_olga.post(f"{ACT}?prefix=BBB", {"verb": "archive", "all": "1", "batch": three["One"].pk}).status_code == 302
@@ -225,12 +329,29 @@ def test_all_that_fit_the_filters(as_olga, three):
 
 def test_cancel_asks_first_and_names_what_goes(as_olga, three):
     data = {"verb": "cancel", "batch": [batch.pk for batch in three.values()]}
-    text = as_olga.post(ACT, data).content.decode()
+    text = as_olga.post(ACT, data, follow=True).content.decode()
     assert all(name in text for name in ("Cancel 3 batches?", "One", "Two", "Three", "3 jobs that are not over"))
     assert three["One"].jobs.get().state == "pending"
     as_olga.post(ACT, {**data, "confirmed": "1", "reason": "Wrong."})
     assert three["One"].jobs.get().state == "cancelled"
     assert Event.objects.filter(verb="cancel", reason="Wrong.").count() == 3
+
+
+def test_a_question_has_an_address_that_may_be_read_again(as_olga, people, three):
+    answer = as_olga.post(f"{ACT}?prefix=BATCH&page=1", {"verb": "cancel", "batch": [three["One"].pk]})
+    assert answer.status_code == 302
+    for _ in range(2):
+        text = as_olga.get(answer.url).content.decode()
+        assert "Cancel 1 batch?" in text
+        assert 'href="/admin/batches/?prefix=BATCH&amp;page=1"' in text
+    assert three["One"].jobs.get().state == "pending"
+    everything = as_olga.get(f"{ACT}?all=1&verb=cancel").content.decode()
+    assert "Cancel 3 batches?" in everything
+    for query, status in (("verb=start&batch=1", 422), ("verb=cancel", 422), ("", 422), ("verb=cancel&batch=x", 422)):
+        assert as_olga.get(f"{ACT}?{query}").status_code == status
+    assert as_olga.get(f"{ACT}?verb=delete&batch={three['One'].pk}").status_code == 403
+    as_olga.force_login(people.oscar)
+    assert as_olga.get(answer.url).status_code == 422
 
 
 def test_deleting_is_offered_to_leads_alone(as_olga, people, batch):
@@ -241,7 +362,7 @@ def test_deleting_is_offered_to_leads_alone(as_olga, people, batch):
 
 def test_delete_asks_first_and_names_batches_jobs_and_bytes(lead, three):
     data = {"verb": "delete", "batch": [three["Two"].pk, three["Three"].pk]}
-    text = lead.post(ACT, data).content.decode()
+    text = lead.post(ACT, data, follow=True).content.decode()
     assert "Delete 2 batches?" in text
     assert "5 jobs vanish from every list; the 2 that are not over are cancelled" in text
     assert "505\xa0bytes of designs" in text
@@ -277,6 +398,9 @@ def test_the_page_of_a_batch_renames_it_and_resets_the_name(as_olga, batch):
     batch.refresh_from_db()
     assert (batch.name, batch.prefix, batch.description) == ("Launch", "PL_DXB", "3-view")
     assert list(batch.external_ids.values_list("key", "value")) == [("monday", "4711")]
+    assert '<span class="cell-sub">3-view</span>' in as_olga.get(LIST).content.decode()
+    shown = as_olga.get(reverse("admin:batch", args=[batch.pk])).content.decode()
+    assert all(f'value="{value}"' in shown for value in ("Launch", "PL_DXB", "3-view", "monday", "4711"))
     as_olga.post(where, {"name": ""})
     batch.refresh_from_db()
     assert batch.name == batch.directory_name == f"PL_DXB_{batch.day}_batch-1"
@@ -309,3 +433,14 @@ def test_names_are_escaped(as_olga, people, batch):
     for where in (LIST, reverse("admin:batch", args=[batch.pk])):
         text = as_olga.get(where).content.decode()
         assert not any(bad in text for bad in ("<script>x", "<b>", "<i>"))
+
+
+def test_large_counts_are_grouped():
+    counts = {"completed": 1_500, "in_review": 0, "processing": 98_500, "failed": 0}
+    figures = {"counts": counts, "total": 100_000, "percent": 1.5, "segments": []}
+    row = {"batch": {"pk": 1, "figures": figures}}
+    assert ">100,000<" in render_to_string("batches/list_files.html", {"row": row})
+    assert "1,500 of 100,000 completed, 98,500 in work" in render_to_string("batches/list_progress.html", {"row": row})
+    summary = {"counts": {"pending": 2_500}}
+    words = render_to_string("batches/start.html", {"summary": summary, "roles": ["operator"], "batch": {"pk": 1}})
+    assert "2,500 jobs wait for the start." in words

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from batches import actions
 from batches.models import Batch
+from jobs import pauses
 from jobs.models import Asset, StageRun, Warning
 from jobs.states import Stage, State
 from tests.people import make_job
@@ -163,7 +168,13 @@ def test_the_page_of_a_batch_shows_its_jobs(as_olga, batch):
     assert f"/admin/assets/{poster.pk}/" in text
     assert at("job_download", done.pk) in text
     assert at("job_download", waiting.pk) not in text
+    assert f'href="{at("batch_files", batch.pk)}"' in text
     assert "Awaiting review" in text
+    batch.jobs.update(bytes_in=3 * 2**20, bytes_out=2**20)
+    words = "2 designs into a.aepx · 2 files · 6.0\xa0MB in · 2.0\xa0MB deployed"
+    assert words in as_olga.get(at("batch", batch.pk)).content.decode()
+    type(batch).objects.update(description="3-view Render")
+    assert "3-view Render · 2 files" in as_olga.get(at("batch", batch.pk)).content.decode()
 
 
 def asset(job, kind, media_type):
@@ -302,7 +313,10 @@ def test_a_job_of_another_batch_is_not_touched(as_olga, batch, theirs):
 
 
 def keys(text):
-    return {name: re.findall(rf'name="{name}" value="([^"]*)"', text) for name in ("seen", "pending", "r", "p")}
+    return {
+        name: re.findall(rf'name="{name}" value="([^"]*)"', text)
+        for name in ("head", "seen", "pending", "paused", "eta", "r", "p")
+    }
 
 
 def test_nothing_is_sent_while_nothing_changed(as_olga, batch):
@@ -310,6 +324,67 @@ def test_nothing_is_sent_while_nothing_changed(as_olga, batch):
     make_job(batch, state=State.CANCELLED)
     seen = keys(as_olga.get(at("batch", batch.pk)).content.decode())
     assert as_olga.get(at("batch_changes", batch.pk), seen).status_code == 204
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.DONE])
+def test_a_page_takes_twelve_queries_and_a_poll_nine(as_olga, batch, state, django_assert_max_num_queries):
+    for _ in range(3):
+        job = make_job(batch, Stage.DELIVERY, state)
+        run = {"started_at": timezone.now(), "ended_at": timezone.now(), "state": StageRun.DONE}
+        StageRun.objects.create(job=job, stage=Stage.DELIVERY, input_hash="a", **run)
+    as_olga.get(at("batch", batch.pk))
+    with django_assert_max_num_queries(12):
+        seen = keys(as_olga.get(at("batch", batch.pk)).content.decode())
+    with django_assert_max_num_queries(9):
+        assert as_olga.get(at("batch_changes", batch.pk), seen).status_code == 204
+    StageRun.objects.update(percent=55, step="exporting layers")
+    with django_assert_max_num_queries(9):
+        answer = as_olga.get(at("batch_changes", batch.pk), seen)
+    assert answer.status_code == (200 if state == State.RUNNING else 204)
+
+
+def test_the_forecast_moves_with_the_progress(as_olga, batch, django_assert_max_num_queries):
+    for _ in range(6):
+        ran(make_job(batch, Stage.DELIVERY, State.DONE), 1000, state=StageRun.DONE)
+    job = make_job(batch, Stage.PREVIEW, State.RUNNING)
+    run = ran(job, None, state=StageRun.RUNNING, token=uuid4(), lease_expires_at=timezone.now(), percent=10)
+    with django_assert_max_num_queries(12):
+        text = as_olga.get(at("batch", batch.pk)).content.decode()
+    seen = keys(text)
+    assert "about 12 to 18 min" in text
+    changes = at("batch_changes", batch.pk)
+    with django_assert_max_num_queries(9):
+        assert as_olga.get(changes, seen).status_code == 204
+    StageRun.objects.filter(pk=run.pk).update(percent=13)
+    with django_assert_max_num_queries(9):
+        text = as_olga.get(changes, seen).content.decode()
+    assert f'id="progress-{job.pk}"' in text
+    assert 'id="forecast"' not in text, "it would say the same"
+    StageRun.objects.filter(pk=run.pk).update(percent=95)
+    with django_assert_max_num_queries(11):
+        text = as_olga.get(changes, seen).content.decode()
+    assert "about 13 to 87 s" in text
+    assert 'id="figures"' not in text
+    seen["eta"] = keys(text)["eta"]
+    assert 'id="forecast"' not in as_olga.get(changes, seen).content.decode()
+
+
+def ran(job, seconds, **fields):
+    began = timezone.now()
+    ended = None if seconds is None else began + timedelta(seconds=seconds)
+    run = {"job": job, "stage": Stage.PREVIEW, "input_hash": str(job.pk), "started_at": began, "ended_at": ended}
+    return StageRun.objects.create(**run, **fields)
+
+
+def test_pages_are_counted_where_filters_are_and_not_where_none_are(as_olga, batch):
+    for number in range(60):
+        make_job(batch, state=State.CANCELLED if number % 2 else State.PENDING)
+    page = as_olga.get(at("batch", batch.pk)).context["page"]
+    assert (page.paginator.count, page.paginator.num_pages, len(page)) == (60, 2, 50)
+    page = as_olga.get(f"{at('batch', batch.pk)}?state=cancelled").context["page"]
+    assert (page.paginator.count, page.paginator.num_pages, len(page)) == (30, 1, 30)
+    assert as_olga.get(f"{at('batch', batch.pk)}?q=nothing").context["page"].paginator.count == 0
+    assert as_olga.get(f"{at('batch', batch.pk)}?state=nonsense").context["page"].paginator.count == 60
 
 
 def test_only_the_rows_that_changed_are_sent(as_olga, people, batch):
@@ -321,6 +396,59 @@ def test_only_the_rows_that_changed_are_sent(as_olga, people, batch):
     assert f'id="job-{still.pk}"' not in text
     assert 'id="figures"' in text
     assert "seen=" not in text
+
+
+def test_a_pause_of_somebody_else_is_seen_and_offered_when_work_begins(as_olga, people, batch):
+    make_job(batch)
+    where, changes = at("batch", batch.pk), at("batch_changes", batch.pk)
+    seen = keys(as_olga.get(where).content.decode())
+    actions.start(people.root, batch)
+    text = as_olga.get(changes, seen).content.decode()
+    assert 'value="pause"' in text, "there is something to pause now"
+    seen |= {name: found for name, found in keys(text).items() if found}
+    assert as_olga.get(changes, seen).status_code == 204
+    pauses.pause(people.root, pauses.of_batch(batch), reason="The client thinks.")
+    text = as_olga.get(changes, seen).content.decode()
+    assert "The client thinks." in text
+    assert 'value="resume"' in text
+    assert ">Paused<" in text, "the forecast says so, too"
+    seen |= {name: found for name, found in keys(text).items() if found}
+    assert as_olga.get(changes, seen).status_code == 204
+    pauses.resume(people.root, pauses.of_batch(batch))
+    assert 'value="pause"' in as_olga.get(changes, seen).content.decode()
+
+
+def test_the_verbs_of_the_head_follow_the_jobs_and_the_name(client, people, batch):
+    def offered(text):
+        return re.findall(r'id="verb-(\w+)"', text)
+
+    where, changes = at("batch", batch.pk), at("batch_changes", batch.pk)
+    job = make_job(batch, state=State.FAILED)
+    client.force_login(people.root)
+    text = client.get(where).content.decode()
+    assert offered(text) == ["retry", "archive", "cancel", "delete"]
+    seen = keys(text)
+    for change, words in (
+        (lambda: batch.jobs.update(state=State.RUNNING, version=1), ["cancel"]),
+        (lambda: batch.jobs.update(state=State.DONE, version=2), ["archive", "delete"]),
+        (lambda: Batch.objects.update(archived_at=timezone.now()), ["unarchive", "delete"]),
+    ):
+        change()
+        text = client.get(changes, seen).content.decode()
+        assert 'id="head" hx-swap-oob="true"' in text
+        assert offered(text) == words
+        seen |= {name: found for name, found in keys(text).items() if found}
+        assert 'id="head"' not in client.get(changes, seen).content.decode()
+    Batch.objects.update(name="Another")
+    assert "<h1>Another" in client.get(changes, seen).content.decode()
+    make_job(batch, state=State.FAILED)
+    text = client.get(changes, seen).content.decode()
+    assert 'id="board"' in text, "other jobs are on the page now"
+    assert offered(text) == ["retry", "unarchive", "cancel", "delete"]
+    client.force_login(people.vera)
+    seen = keys(client.get(where).content.decode())
+    batch.jobs.filter(pk=job.pk).update(state=State.FAILED, version=3)
+    assert offered(client.get(changes, seen).content.decode()) == []
 
 
 def test_progress_alone_is_sent_alone(as_olga, batch):

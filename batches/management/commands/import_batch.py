@@ -1,4 +1,7 @@
-"""``manage.py import_batch SHEET --team NAME``: opens a batch from a sheet, without a browser."""
+"""``manage.py import_batch SHEET --team NAME``: opens a batch from a sheet, without a browser.
+
+The sheet is a file, or with ``--google`` the address of a Google Sheet.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,33 @@ from rich.table import Table
 from batches import actions
 from batches.board import page_of
 from batches.figures import figures_of
+from batches.google import taking
 from batches.intake import opening
 from batches.intake.repeats import Repeated
 from batches.intake.upload import files_below
 from batches.models import Batch, Upload
 from jobs import errands
 from jobs.claims import worker_name
-from jobs.errors import Conflict, Invalid, NotAllowed
+from jobs.errors import Conflict, Invalid, NotAllowed, RateLimited
 from jobs.models import Team
 from jobs.states import Role, State
+from jobs.teams import roles_of
 
 POLL_SECONDS = 0.5
 BAD_INPUT = 2
+GOOGLE_SHEET = "Google Sheet"
 
 
 class Command(BaseCommand):
     help = "Opens a batch from a sheet. Bad input is one line on stderr and exit code 2."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("sheet", type=Path, help="CSV, TSV, XLSX, ODS or JSON, or a ZIP with it and its files")
+        sheet = parser.add_mutually_exclusive_group(required=True)
+        sheet.add_argument(
+            "sheet", type=Path, nargs="?", help="CSV, TSV, XLSX, ODS or JSON, or a ZIP with it and its files"
+        )
+        sheet.add_argument("--google", default="", metavar="ADDRESS", help="a Google Sheet instead of a file")
+        parser.add_argument("--range", default="", metavar="A1:H", help="what of the Google Sheet: 'My tab'!A1:H")
         parser.add_argument("--team", required=True, metavar="NAME", help="name or slug of the team")
         parser.add_argument("--user", metavar="NAME", help="who opens it; by default an operator of the team")
         parser.add_argument("--assets", type=Path, metavar="DIR", help="a folder whose files the rows may name")
@@ -48,11 +59,12 @@ class Command(BaseCommand):
         parser.add_argument("--wait", action="store_true", help="show progress until no machine works on the batch")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sheet: Path = options["sheet"]
+        name = options["sheet"].name if options["sheet"] else GOOGLE_SHEET
         try:
             team = _team(options["team"])
             user = _user(options["user"], team)
-            upload = self._preview(user, team, sheet, options["assets"], options["sheet_name"])
+            upload = self._preview(user, team, options)
+            self._tell_errors(upload, name)
             commit = opening.commit_good_rows if options["good_rows"] else opening.commit_all
             batch = _commit(user, upload, commit, name=options["name"], again=options["again"])
             self._see_through(upload)
@@ -61,30 +73,43 @@ class Command(BaseCommand):
             self.stdout.write(f"{batch.name}: batch {batch.pk} with {batch.jobs.count()} jobs")
             if options["start"]:
                 self.stdout.write(f"{actions.start(user, batch)} jobs queued")
-        except (Invalid, Conflict, NotAllowed) as error:
-            raise CommandError(f"{sheet.name}: {error}", returncode=BAD_INPUT) from None
+        except (Invalid, Conflict, NotAllowed, RateLimited) as error:
+            raise CommandError(f"{name}: {error}", returncode=BAD_INPUT) from None
         except OSError as error:
-            raise CommandError(f"{error.filename or sheet}: {error.strerror or error}", returncode=BAD_INPUT) from None
+            where = error.filename or options["sheet"] or GOOGLE_SHEET
+            raise CommandError(f"{where}: {error.strerror or error}", returncode=BAD_INPUT) from None
         if options["wait"] and not self._wait(user, batch):
             raise CommandError(f"{batch.name}: a job failed", returncode=1)
 
-    def _preview(self, user: User, team: Team, sheet: Path, assets: Path | None, tab: str) -> Upload:
+    def _preview(self, user: User, team: Team, options: dict[str, Any]) -> Upload:
+        sheet: Path | None = options["sheet"]
+        assets: Path | None = options["assets"]
         if assets is not None and not assets.is_dir():
             raise NotADirectoryError(20, "is not a folder", str(assets))
+        files = files_below(assets) if assets else ()
+        if sheet is None:
+            return taking.preview(user, team, url=options["google"], range_=options["range"], files=files)
         with sheet.open("rb") as file:
-            files = files_below(assets) if assets else ()
-            upload = opening.preview_upload(user, team, sheet_name=sheet.name, sheet_file=file, files=files, tab=tab)
+            return opening.preview_upload(
+                user, team, sheet_name=sheet.name, sheet_file=file, files=files, tab=options["sheet_name"]
+            )
+
+    def _tell_errors(self, upload: Upload, name: str) -> None:
         self._see_through(upload)
         for row in upload.rows.filter(good=False).order_by("id").iterator(chunk_size=1000):
             for column, message, where in row.errors:
-                self.stdout.write(f"{sheet.name}: {where}: {column} {message}".replace(":  ", ": "))
-        return upload
+                self.stdout.write(f"{name}: {where}: {column} {message}".replace(":  ", ": "))
 
     def _see_through(self, upload: Upload) -> None:
-        """Does a worker's part for a large sheet here, or waits for the worker that took it."""
+        """Does a worker's part for a large sheet here, or waits for the worker that took it, and for what is paused."""
+        told = ""
         while (errand := opening.errand_of(upload)) is not None:
             held = errands.claim(worker_name(), only=errand.pk)
             if held is None:
+                paused = errands.why_paused(errand)
+                if paused != told:
+                    self.stderr.write(paused)
+                told = paused
                 time.sleep(POLL_SECONDS)
             else:
                 errands.perform(held)
@@ -139,7 +164,7 @@ def _progress(user: User, batch: Batch) -> Table:
     table = Table(title=f"{batch.name} · {counts.state.replace('_', ' ')}")
     for title in ("Job", "Stage", "State", "Progress"):
         table.add_column(title)
-    _, shown = page_of(user, batch, {})
+    _, shown = page_of(roles_of(user, batch.team), batch, {})
     for one in shown:
         run = one.run if one.working else None
         doing = (
