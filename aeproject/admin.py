@@ -6,12 +6,13 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path
 from django.utils.decorators import method_decorator
+from django.utils.functional import SimpleLazyObject
 
+from aeproject.log_ins import LogInForm
 from jobs.models import Membership
 
 
@@ -24,7 +25,7 @@ class TeamAdminSite(AdminSite):
     site_url = None
     enable_nav_sidebar = False
     # Django's own form of the admin asks for is_staff; here membership is the key.
-    login_form = AuthenticationForm
+    login_form = LogInForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         user = request.user
@@ -38,6 +39,11 @@ class TeamAdminSite(AdminSite):
             known = Membership.objects.filter(user=user).exists()
             setattr(user, "belongs_to_a_team", known)  # noqa: B010 - a note on the request's person, not a field
         return known
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Django makes it for every page; made when a page looks at it, it costs ours neither queries nor time."""
+        make = super().get_app_list
+        return SimpleLazyObject(lambda: make(request, app_label))
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         from batches.urls import pages as batch_pages
@@ -66,4 +72,9 @@ class TeamAdminSite(AdminSite):
         """The login page; people without a team are told so, instead of being sent in a circle."""
         if request.user.is_authenticated and not self.has_permission(request):
             return render(request, "admin/no_team.html", {**self.each_context(request), "title": "No team"}, status=403)
-        return super().login(request, extra_context)
+        response = super().login(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if isinstance(form, LogInForm) and form.refusal is not None:
+            response.status_code = 429
+            response["Retry-After"] = str(form.refusal.retry_after_seconds)
+        return response

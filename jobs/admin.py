@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from jobs import endpoints, notices
 from jobs.models import (
     Asset,
     Attempt,
@@ -27,7 +28,7 @@ from jobs.models import (
     Warning,
     WebhookEndpoint,
 )
-from jobs.models.notice import NOTICE_NAMES
+from jobs.models.notice import NOTICE_NAMES, check_secret, new_secret
 from jobs.teams import operated_teams
 
 MOST_JSON_CHARACTERS = 50_000
@@ -258,11 +259,15 @@ class ManagedByOperators:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
+def person_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
 def _operated_teams(request: HttpRequest) -> frozenset[int]:
     known: frozenset[int] | None = getattr(request, "operated_teams", None)
     if known is None:
-        assert isinstance(request.user, User)
-        known = operated_teams(request.user)
+        known = operated_teams(person_of(request))
         setattr(request, "operated_teams", known)  # noqa: B010 - a note on the request: asked for every button
     return known
 
@@ -275,6 +280,20 @@ class NoticeForm(forms.ModelForm[Any]):
 
 class WebhookForm(NoticeForm):
     url = forms.URLField(label="URL", max_length=500, assume_scheme="https")
+    secret = forms.CharField(max_length=120, validators=[check_secret])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "secret" not in self.fields:
+            return  # for those who may only look
+        wrong_key = self.instance.wrong_key
+        if self.instance.pk is None:
+            self.initial["secret"] = new_secret()
+        elif wrong_key:
+            self.fields["secret"].required = False
+            self.fields["secret"].help_text = f"{wrong_key} Or type in another secret; an empty field changes nothing."
+        else:
+            self.initial["secret"] = self.instance.secret
 
 
 @admin.register(WebhookEndpoint)
@@ -287,11 +306,26 @@ class WebhookEndpointAdmin(ManagedByOperators, TeamModelAdmin):
     ordering = ("-id",)
     fields = ("team", "url", "events", "active", "secret")
 
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """With the last test, and the button for another."""
+        endpoint = kwargs.get("obj")
+        if endpoint is not None:
+            operates = endpoint.team_id in _operated_teams(request)
+            context |= {"endpoint": endpoint, "test": notices.newest_test(endpoint), "operates": operates}
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """A secret that somebody types in holds alone, at once: that of before may have leaked."""
-        if obj.secret != form.initial.get("secret"):
-            obj.old_secret, obj.old_secret_until = "", None
-        super().save_model(request, obj, form, change)
+        if form.cleaned_data["secret"] and "secret" in form.changed_data:
+            obj.secret = form.cleaned_data["secret"]
+        endpoints.keep(person_of(request), obj)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        endpoints.remove(person_of(request), obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for endpoint in queryset:
+            endpoints.remove(person_of(request), endpoint)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The secret is for those who may change it."""

@@ -10,7 +10,12 @@ from jobs.models import Asset, Match
 from jobs.states import Stage
 from review.prepared import Prepared
 
-PART_NAMES = {"geometry": "Place and size", "order": "Reading order", "pixels": "Picture"}
+PART_NAMES = {
+    "geometry": "Place and size",
+    "order": "Reading order",
+    "pixels": "Picture",
+    "sheet": "Named in the sheet",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
-from jobs.models import Asset, Job, StageRun
+from jobs.models import Job, StageRun
+from jobs.pictures import pictures_of
 from jobs.states import PUBLIC_STATES, Stage, State, public_state
 from review.waiting import waiting_for
 
@@ -94,7 +95,7 @@ def _needs(user: User) -> dict[str, Any]:
     """The first of what waits for the person; what is assigned to somebody else is theirs."""
     waiting = waiting_for(user).filter(Q(assignee=user) | Q(assignee=None))
     jobs = list(waiting.select_related("batch", "team", "assignee")[:SHOWN])
-    return {"jobs": jobs, "total": waiting.count() if len(jobs) == SHOWN else len(jobs)}
+    return {"jobs": _with_pictures(jobs), "total": waiting.count() if len(jobs) == SHOWN else len(jobs)}
 
 
 def _running(user: User) -> dict[str, Any]:
@@ -106,7 +107,9 @@ def _running(user: User) -> dict[str, Any]:
 def _recent(user: User) -> dict[str, Any]:
     ended = Job.objects.visible_to(user).filter(state__in=[State.DONE, State.FAILED])
     jobs = list(ended.select_related("batch", "team").order_by("-moved_at", "-id")[:SHOWN])
-    posters = dict(
-        Asset.objects.filter(job__in=jobs, kind="poster").order_by("id").values_list("job_id", "pk") if jobs else ()
-    )
-    return {"jobs": [{"job": job, "poster": posters.get(job.pk)} for job in jobs]}
+    return {"jobs": _with_pictures(jobs)}
+
+
+def _with_pictures(jobs: list[Job]) -> list[dict[str, Any]]:
+    pictures = pictures_of(jobs)
+    return [{"job": job, "poster": pictures.get(job.pk)} for job in jobs]

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.utils import timezone
 
+from jobs import clock
 from jobs.errors import Conflict, Invalid
 from jobs.lifecycle import annotate, move
 from jobs.models import Event, Job, Match, Warning
@@ -157,10 +157,11 @@ def _fill(match: Match, layer_id: int | None, user: User, proposal: dict[str, An
         (item for item in proposal.get("matches", []) if item["slot_id"] == match.slot_id), {}
     )
     same = layer_id is not None and proposed.get("layer_id") == layer_id
-    match.score = proposal.get("scores", {}).get(match.slot_id, {}).get(str(layer_id))
+    scores = proposal.get("scores", {}).get(match.slot_id, {})
+    match.score = proposed["score"] if same else scores.get(str(layer_id))
     match.parts = proposed["parts"] if same else {}
     match.layer_id, match.layer_name = layer_id, _layer_name(proposal, match, layer_id)
-    match.origin, match.changed_by, match.changed_at = Match.HUMAN, user, timezone.now()
+    match.origin, match.changed_by, match.changed_at = Match.HUMAN, user, clock.now()
     match.save()
 
 
@@ -193,7 +194,7 @@ def undo_amend(user: User, job: Job, *, version: int | None) -> Job:
         _empty(matches.values())
         for slot_id, before in last.data["before"].items():
             match = matches[slot_id]
-            match.changed_by_id, match.changed_at = before["changed_by"], timezone.now()
+            match.changed_by_id, match.changed_at = before["changed_by"], clock.now()
             for column in ("layer_id", "layer_name", "score", "parts", "origin"):
                 setattr(match, column, before[column])
             match.save()
@@ -268,7 +269,7 @@ def resolve_warning(user: User, warning: Warning, *, resolution: str, note: str)
     with transaction.atomic():
         warning.resolution, warning.note = resolution, note.strip()
         warning.resolved_by = user if resolution else None
-        warning.resolved_at = timezone.now() if resolution else None
+        warning.resolved_at = clock.now() if resolution else None
         kept = Warning.objects.filter(pk=warning.pk).update(
             resolution=warning.resolution,
             note=warning.note,

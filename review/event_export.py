@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from django.db.models import Max, QuerySet
 from rest_framework.serializers import DateTimeField
 
+from jobs.csv_files import written
 from jobs.models import Event
 from jobs.states import Stage, State, public_state
 from review.serializers import EventSerializer
@@ -23,8 +22,6 @@ SOURCE = {
 }
 SOURCES = [SOURCE.get(name, name) for name in COLUMNS]
 MOMENT = DateTimeField()
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-BLANK = " \u00a0\ufeff"
 
 
 def rows(events: QuerySet[Event], key: str) -> Iterator[dict[str, Any]]:
@@ -57,21 +54,14 @@ def as_json_lines(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
 
 def as_csv(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     """UTF-8 with BOM, comma, CRLF, as Excel takes it. ``data`` is JSON."""
-    yield _encoded("\ufeff") + _line(COLUMNS)
+    yield from written(_records(events))
+
+
+def _records(events: Iterator[dict[str, Any]]) -> Iterator[list[str]]:
+    yield list(COLUMNS)
     for event in events:
         cells = {**event, "data": json.dumps(event["data"], ensure_ascii=False)}
-        yield _line([guarded("" if cells[name] is None else str(cells[name])) for name in COLUMNS])
-
-
-def guarded(cell: str) -> str:
-    """The cell with an apostrophe before what would make it a formula."""
-    return f"'{cell}" if cell.lstrip(BLANK).startswith(FORMULA) else cell
-
-
-def _line(cells: Any) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out).writerow(cells)
-    return _encoded(out.getvalue())
+        yield ["" if cells[name] is None else str(cells[name]) for name in COLUMNS]
 
 
 def _encoded(text: str) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models import Job, stage_choices
 from jobs.teams import TeamQuerySet
 
@@ -24,7 +24,7 @@ class Decision(models.Model):
     version = models.PositiveIntegerField()
     shown_sha256 = models.CharField(max_length=64)
     open_warnings = models.PositiveIntegerField(default=0)
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(default=clock.now)
 
     objects = TeamQuerySet["Decision"].as_manager()
 
@@ -43,7 +43,7 @@ class Comment(models.Model):
     stage = models.PositiveSmallIntegerField(choices=stage_choices)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     text = models.TextField()
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(default=clock.now)
 
     objects = TeamQuerySet["Comment"].as_manager()
 

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.errors import Invalid, NotAllowed
 from jobs.models import Job, JobQuerySet, Membership, priority_choices, stage_choices
+from jobs.pictures import pictures_of
 from jobs.states import Role
 from review.decisions import assign
 from review.waiting import waiting_for
@@ -77,11 +78,14 @@ def _context(request: HttpRequest, user: User) -> dict[str, Any]:
     clients = waiting.order_by("client_name").exclude(client_name="").values_list("client_name", flat=True).distinct()
     form = QueueFilter(request.GET, clients=list(clients))
     jobs = form.narrow(waiting, user).select_related("team", "batch", "assignee")
+    page = Paginator(jobs, PAGE_SIZE).get_page(request.GET.get("page"))
+    pictures = pictures_of(list(page))
     return {
         **admin.site.each_context(request),
         "title": "My queue",
         "form": form,
-        "page": Paginator(jobs, PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": page,
+        "shown": [{"job": job, "poster": pictures.get(job.pk)} for job in page],
         "deciders": _deciders(user),
         "filtered": any(request.GET.get(name) for name in form.fields),
         "address": request.GET.urlencode(),
@@ -119,7 +123,7 @@ def assign_jobs(request: HttpRequest) -> HttpResponse:
 
 def _ticked(user: User, values: list[str]) -> list[Job]:
     """The jobs behind the ticked boxes. One that the person cannot see is not there (404)."""
-    wanted = {int(value) for value in values if value.isdecimal() and len(value) < 19}
+    wanted = {int(value) for value in values if value.isascii() and value.isdecimal() and len(value) < 19}
     jobs = list(Job.objects.visible_to(user).filter(pk__in=wanted).select_related("team"))
     if len(jobs) != len(set(values)):
         raise Http404("One of the jobs is not there.")

@@ -4,6 +4,8 @@
    data-menu          <details> that closes on Escape and on a click elsewhere
    data-since="ISO"   shows the seconds since then, counting
    data-opens="id"    button that opens the <dialog> with that id;  data-closes  button inside that closes it
+                      data-named="words" fills its [data-name], data-sends="name=value" its button [data-send]
+   data-ticked="name" says how many check boxes of that name are ticked in the same form
    data-walk          list whose [data-walk-item] rows j / k / arrows walk and Enter opens (its first link);
                       x ticks the row's check box
    data-check-all     check box that ticks every check box named as its value in the same form
@@ -12,7 +14,7 @@
    data-tabs          role=tablist: arrow keys walk the tabs; aria-controls names the panels
    data-submit-once   form whose submit buttons are locked after the first submit
    data-expands       button that shows or hides the row with that id, filled from data-from each time it opens
-   data-autosubmit    form that is sent when a select in it changes
+   data-autosubmit    form that is sent when a choice in it changes, without the fields that are empty
    data-copies="id"   button that copies the value of the control with that id */
 (() => {
   const seconds = 1000;
@@ -66,7 +68,8 @@
     const { status, responseText, responseURL } = event.detail.xhr;
     const plain = responseText && responseText.length < 300 && !responseText.includes("<") ? responseText : "";
     const known = { 403: "Your role does not allow this.", 404: "This is no longer there.", 429: "Too many requests." };
-    toast(plain || known[status] || `The server answered ${status}. Nothing was changed.`, "error");
+    const broke = `Something broke on our side (request ${event.detail.xhr.getResponseHeader("X-Request-ID")}). Look before you repeat it.`;
+    toast(plain || known[status] || (status >= 500 ? broke : `The server answered ${status}. Nothing was changed.`), "error");
   });
   document.addEventListener("htmx:sendError", (event) => {
     if (!event.target.closest("[data-poll]")) toast("The server cannot be reached. Nothing was changed.", "error");
@@ -76,10 +79,16 @@
   const closeMenus = (except) => document.querySelectorAll("details[data-menu][open]").forEach((menu) => {
     if (menu !== except) menu.open = false;
   });
+  const open = (dialog, { named, sends }) => {
+    dialog?.querySelectorAll("[data-name]").forEach((place) => { place.textContent = named ?? ""; });
+    const button = sends && dialog?.querySelector("[data-send]");
+    if (button) [button.name, button.value] = sends.split("=", 2);
+    dialog?.showModal();
+  };
   document.addEventListener("click", (event) => {
     closeMenus(event.target.closest("details[data-menu]"));
     const opener = event.target.closest("[data-opens]");
-    if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+    if (opener) open(document.getElementById(opener.dataset.opens), opener.dataset);
     if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
     if (event.target.matches("dialog.dialog")) event.target.close();
   });
@@ -128,6 +137,28 @@
     }
   });
 
+  // What is drawn anew keeps the focus: on the same control of the row, or else on the row.
+  let held = null;
+  const hold = (target) => {
+    const active = document.activeElement;
+    const row = target?.contains?.(active) ? active.closest("[data-walk-item][id]") : null;
+    if (row) held = { row: row.id, label: active.getAttribute("aria-label"), selected: row.getAttribute("aria-selected") };
+  };
+  const give = () => {
+    const row = held && document.getElementById(held.row);
+    if (!row) return;
+    if (held.selected) row.setAttribute("aria-selected", "true");
+    if (document.activeElement === document.body) {
+      const same = [...row.querySelectorAll("button, input")].find((one) => held.label && one.getAttribute("aria-label") === held.label);
+      (same ?? row.querySelector("a"))?.focus({ preventScroll: true });
+    }
+    held = null;
+  };
+  document.addEventListener("htmx:beforeSwap", (event) => hold(event.detail.target));
+  document.addEventListener("htmx:oobBeforeSwap", (event) => hold(event.detail.target));
+  document.addEventListener("htmx:oobAfterSwap", give);
+  document.addEventListener("htmx:afterSettle", give);
+
   // Rows that open ----------------------------------------------------------------------------------------------------
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-expands]");
@@ -145,10 +176,25 @@
   document.addEventListener("change", (event) => {
     const all = event.target.closest("[data-check-all]");
     if (all) all.form.querySelectorAll(`input[type=checkbox][name="${all.dataset.checkAll}"]`).forEach((box) => { box.checked = all.checked; });
-    if (event.target.matches("select") && event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+    if (event.target.matches("select, input[list]") && event.target.form?.matches("[data-autosubmit]")) event.target.form.requestSubmit();
     const zone = event.target.closest("[data-drop]");
     if (zone) showFiles(zone, event.target.files);
   });
+  document.addEventListener("formdata", (event) => {
+    if (!event.target.matches("[data-autosubmit]")) return;
+    [...event.formData].filter(([, value]) => value === "").forEach(([name]) => event.formData.delete(name));
+  });
+  // A dialog beside its form is done when it was sent. (Closed by the click, its button would be forgotten by htmx.)
+  document.addEventListener("submit", (event) => {
+    const dialog = event.submitter?.closest("dialog");
+    if (dialog && !dialog.closest("form") && !event.target.closest("dialog")) dialog.close();
+  });
+  const count = () => document.querySelectorAll("[data-ticked]").forEach((words) => {
+    const boxes = words.closest("form").querySelectorAll(`input[type=checkbox][name="${words.dataset.ticked}"]:checked`);
+    words.textContent = boxes.length ? `${boxes.length} ticked` : "";
+  });
+  ["change", "htmx:afterSettle"].forEach((name) => document.addEventListener(name, count));
+  window.addEventListener("pageshow", count);
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-submit-once]")) return;
     setTimeout(() => event.target.querySelectorAll("button[type=submit]").forEach((button) => { button.disabled = true; }));
@@ -213,8 +259,10 @@
     next.focus();
   });
 
-  // On a narrow screen the navigation scrolls: the present page is brought into view.
-  const nav = document.querySelector(".topnav");
-  const here = nav?.querySelector("[aria-current]");
-  if (here) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 2 + here.clientWidth / 2;
+  // On a narrow screen the navigation and tabs scroll: the present page is brought into view.
+  document.querySelectorAll(".topnav, .tabs").forEach((nav) => {
+    const here = nav.querySelector("[aria-current]")?.getBoundingClientRect();
+    const frame = nav.getBoundingClientRect();
+    if (here) nav.scrollLeft += here.left - frame.left - (frame.width - here.width) / 2;
+  });
 })();

@@ -313,7 +313,9 @@ def test_a_page_that_is_not_there_answers_in_our_look(client, people):
     assert "This page is not there" in response.content.decode()
 
 
-@pytest.mark.parametrize("name", ["403.html", "404.html", "409.html", "500.html", "403_csrf.html"])
+@pytest.mark.parametrize(
+    "name", ["400.html", "403.html", "404.html", "409.html", "429.html", "500.html", "403_csrf.html"]
+)
 def test_error_pages_need_no_context(name):
     html = render_to_string(name)
     assert "aeproject.css" in html

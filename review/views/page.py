@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -16,6 +17,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from jobs.errors import Conflict, Invalid, NotAllowed
+from jobs.forecast import of_job
 from jobs.log_context import bind
 from jobs.models import PRIORITIES, Event, Job, StageRun
 from jobs.page_waits import note_opening
@@ -47,6 +49,8 @@ SHOWN_LOG_CHARACTERS = 4_000
 DECISIONS = ("approve_matches", "approve_preview", "force_approve", "reject")
 WORKING = (State.QUEUED, State.RUNNING)
 MOST_AHEAD = 1_000
+TOWARDS_A_JOB = re.compile(r" (of|on|in|to|about|after)$")
+"""How the words of the history lead to the job that they name next."""
 
 
 def person(request: HttpRequest) -> User:
@@ -130,6 +134,8 @@ def read_status(job: Job) -> dict[str, Any] | None:
         return None
     run = job.run_of(Stage(job.stage)) if job.state in (*WORKING, State.FAILED) else None
     status: dict[str, Any] = {"run": run, "working": job.state in WORKING, "attempts": []}
+    if run is not None and run.state == StageRun.RUNNING:
+        status["forecast"] = of_job(job.team_id, Stage(job.stage), job.project_path, run.percent)
     if run is not None and run.state == StageRun.QUEUED:
         before = Q(rank__lt=run.rank) | Q(rank=run.rank, available_at__lt=run.available_at)
         ahead = StageRun.objects.filter(before, state=StageRun.QUEUED, queue=run.queue)
@@ -157,7 +163,7 @@ def told(events: Any) -> list[dict[str, Any]]:
 def _deed(event: Event) -> str:
     """What somebody did, without the job: the page is about one."""
     words = PAST.get(event.verb, event.verb.replace("_", " "))
-    return words.removesuffix(" of").removesuffix(" on").removesuffix(" in")
+    return TOWARDS_A_JOB.sub("", words)
 
 
 def deciders(job: Job) -> list[User]:
@@ -199,7 +205,7 @@ def _show_again(request: HttpRequest, pk: int, notice: dict[str, Any], *, status
 
 def _changes_since(job: Job, seen: str) -> list[Event]:
     """The moves after the version that the person saw, newest first."""
-    if not seen.isdecimal() or len(seen) > 9:
+    if not (seen.isascii() and seen.isdecimal()) or len(seen) > 9:
         return []
     moves = job.events.filter(version__gt=int(seen)).select_related("actor", "job", "batch")
     return list(moves.order_by("-version")[:MOST_CHANGES_TOLD])

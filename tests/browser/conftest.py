@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -90,6 +91,12 @@ class Visitor:
 
 
 Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(autouse=True)
+def _steady_network(network: Any) -> Iterator[None]:
+    with network(fcntl.LOCK_SH):
+        yield
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def ingested(layers: list[dict[str, Any]] = LAYERS, slots: list[dict[str, Any]] 
         ],
         "render_comp": {"id": 1, "name": "main", "reason": "No other composition nests it."},
         "matches": [
-            {"slot_id": key, "layer_id": layer_id, "parts": {"kind": 10.0, "geometry": score - 10}}
+            {"slot_id": key, "layer_id": layer_id, "score": score, "parts": {"kind": 10.0, "geometry": score - 10}}
             for key, (layer_id, _, score) in PROPOSED.items()
         ],
     }

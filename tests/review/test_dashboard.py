@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -169,8 +170,8 @@ def test_the_queries_do_not_grow_with_the_jobs(client, people, batch, jobs):
         connection,
     ) as queries:
         changes(client)
-    # session, person, membership; counts; roles, jobs, how many; running, queued; ended, posters
-    assert len(queries) <= 11, [query["sql"][:120] for query in queries]
+    # session, person, membership; counts; roles, jobs, pictures, how many; running, queued; ended, pictures
+    assert len(queries) <= 12, [query["sql"][:120] for query in queries]
 
 
 def test_names_from_sheets_are_escaped(client, people, batch):
@@ -184,3 +185,8 @@ def test_the_navigation_marks_the_page_that_is_shown(client, people):
     html = page(client, people.vera).content.decode()
     marked = re.findall(r'<a href="([^"]+)" aria-current="page">', html)
     assert marked == [reverse("admin:index")]
+
+
+def test_large_counts_are_grouped():
+    html = render_to_string("review/dashboard_counts.html", {"states": [("pending", 100_000)], "stages": []})
+    assert '<span class="stat-number">100,000</span>' in html

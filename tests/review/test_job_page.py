@@ -14,9 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from batches.models import Batch
-from jobs.models import Attempt, Job, StageRun
+from jobs.models import Attempt, Event, Job, StageRun
 from jobs.states import Stage, State
+from review.history import PAST
 from review.next_job import next_job
+from review.views.page import told
 from tests.people import People, make_job
 from tests.review.builders import add_run, at_delivery, at_matching, at_preview, place
 from tests.review.test_matching_page import html, signed_in, url
@@ -75,6 +77,17 @@ def test_a_working_job_shows_its_progress_on_each_of_its_pages(
     assert "Drawing frames" in shown
     assert "42 %" in shown
     assert f'hx-get="{url("job_progress", job)}"' in shown
+
+
+def test_a_working_job_says_how_long_it_still_takes(client: Client, people: People, batch: Batch) -> None:
+    job = running(batch)
+    assert " to go" not in html(signed_in(client, people.vera).get(url("job", job)))
+    for seconds in (20, 30, 40):
+        times = {"started_at": timezone.now() - timedelta(seconds=seconds), "ended_at": timezone.now()}
+        add_run(make_job(batch), Stage.PREVIEW, {}, state=StageRun.DONE, **times)
+    found = re.search(r"about (\d+) to (\d+) s to go", html(client.get(url("job_progress", job))))
+    assert found
+    assert int(found[1]) < 30 * 0.58 < int(found[2]), "42 % are done"
 
 
 def test_progress_is_sent_again_only_when_it_changed(client: Client, people: People, batch: Batch) -> None:
@@ -222,6 +235,14 @@ def test_the_next_job_is_one_that_the_person_may_decide(people: People, batch: B
     assert next_job(people.oscar, after=job) is None
     place(preview, Stage.PREVIEW, State.QUEUED)
     assert next_job(people.adam, after=job) is None
+
+
+def test_the_history_of_a_job_reads_as_sentences_without_its_name(db: None) -> None:
+    deeds = {one["event"].verb: one["deed"] for one in told([Event(verb=verb, data={}) for verb in PAST])}
+    loose = {"of", "on", "in", "to", "about", "after"}
+    assert [deed for deed in deeds.values() if deed.split()[-1] in loose] == []
+    assert deeds["share"] == "made a link"
+    assert deeds["hold"] == "put on hold"
 
 
 def test_the_record_is_there_at_every_stage_with_bounded_queries(

@@ -116,6 +116,12 @@ def test_a_job_that_is_no_job_is_not_there(client, people, batch, value):
     assert assign(client, people.rita, [value], people.rita).status_code == 404
 
 
+def test_a_job_is_named_in_ascii_digits(client, people, batch):
+    job = make_job(batch, *REVIEW)
+    elsewhere = "".join(chr(0x0660 + int(digit)) for digit in str(job.pk))
+    assert assign(client, people.rita, [elsewhere], people.rita).status_code == 404
+
+
 def test_viewers_may_not_assign(client, people, batch):
     job = make_job(batch, *REVIEW)
     response = assign(client, people.vera, [job], people.rita)
@@ -162,8 +168,8 @@ def test_the_queries_do_not_grow_with_the_jobs(client, people, batch, jobs):
     client.force_login(people.rita)
     with CaptureQueriesContext(connection) as queries:
         client.get(reverse("admin:my_queue"))
-    # session, person, membership, two for Django's permissions; roles, clients, how many, jobs, people
-    assert len(queries) <= 10, [query["sql"][:120] for query in queries]
+    # session, person, membership, two for Django's permissions; roles, clients, how many, jobs, pictures, people
+    assert len(queries) <= 11, [query["sql"][:120] for query in queries]
 
 
 def test_a_long_queue_has_pages_that_keep_the_filters(client, people, batch):
