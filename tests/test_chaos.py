@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import random
@@ -142,7 +143,13 @@ def test_a_redis_of_our_own_comes_back_empty(target, dice, tmp_path):
         pytest.skip(str(error))
 
 
-def test_a_cut_cable_carries_nothing_until_it_is_healed(target, dice):
+@pytest.fixture
+def network_to_cut(network):
+    with network(fcntl.LOCK_EX):
+        yield
+
+
+def test_a_cut_cable_carries_nothing_until_it_is_healed(target, dice, network_to_cut):
     try:
         with Cable(90) as target.cable, socket.create_server((target.cable.near, 0)) as listener:
             port = listener.getsockname()[1]

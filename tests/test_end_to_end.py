@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rendering.samples import tiny_document, tiny_project
+from tests.batches.google.fake import ID, Google, Tab, google
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 60
@@ -30,7 +32,11 @@ class Cluster:
 
     main: int
     sentinel: int
-    idle_worker: int
+    workers: list[int]
+
+    @property
+    def stage_server(self) -> int:
+        return next(pid for pid in children(self.main) if is_stage_server(pid))
 
 
 class Machine:
@@ -44,8 +50,9 @@ class Machine:
             "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
             "WORKERS_LIGHT": "2",
             "WORKERS_HEAVY": "0",
+            "WORKERS_IO": "0",
             "LEASE_SECONDS": "2",
-            "STUCK_SECONDS": "2",
+            "STUCK_SECONDS": "8",
             "MATCH_THRESHOLD": "0",
             "SYSTEM_FONTS": "no",
         }
@@ -86,9 +93,9 @@ class Machine:
         def is_there() -> bool:
             for main in children(supervisor):
                 for sentinel in children(main):
-                    forks = children(sentinel)
-                    if (after is None or main != after.main) and len(forks) == 4:
-                        found.append(Cluster(main=main, sentinel=sentinel, idle_worker=min(forks)))
+                    forks = [] if is_stage_server(sentinel) else children(sentinel)
+                    if (after is None or main != after.main) and len(forks) == 4 and all(map(is_asleep, forks)):
+                        found.append(Cluster(main=main, sentinel=sentinel, workers=sorted(forks)[:2]))
             return bool(found)
 
         wait_for(is_there)
@@ -120,11 +127,36 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def children(pid: int) -> list[int]:
+def is_asleep(pid: int) -> bool:
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
     except OSError:
-        return []
+        return False
+
+
+def is_stage_server(pid: int) -> bool:
+    try:
+        return b"jobs.stage_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def queue_of(pid: int) -> str:
+    """That of the cluster to which a process belongs; empty when it belongs to none."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return next((word[15:].decode() for word in words if word.startswith(b"Q_CLUSTER_NAME=")), "")
+
+
+def children(pid: int) -> list[int]:
+    """Those of all its threads."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in path.read_text().split()]
+    return found
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -162,6 +194,13 @@ def sheet(tmp_path: Path) -> Path:
     return sheet
 
 
+@pytest.fixture
+def google_sheet() -> Iterator[Google]:
+    with google(SimpleNamespace()) as fake:
+        fake.tabs = [Tab("Jobs", 0, [["job_id", "psd_path", "aepx_path", "output_name"], ["A-1", "a.psd", "", ""]])]
+        yield fake
+
+
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not is_alive(pid))
@@ -171,8 +210,10 @@ def kill(pid: int) -> None:
 def test_a_batch_goes_through_whatever_is_killed_or_frozen_meanwhile(machine: Machine, sheet: Path):
     supervisor = machine.start_work()
     cluster = machine.cluster_of(supervisor.pid)
-    # django-q2 deadlocks when an idle worker is killed: the supervisor must notice and start another cluster.
-    kill(cluster.idle_worker)
+    # django-q2 deadlocks when the idle worker is killed that holds the lock of its queue, one of the two: the
+    # supervisor must notice and start another cluster.
+    for worker in cluster.workers:
+        kill(worker)
     imported = machine.manage(
         "import_batch", str(sheet), "--team", "Blue", "--user", "olga", "--assets", str(sheet.parent), "--start"
     )
@@ -184,6 +225,9 @@ def test_a_batch_goes_through_whatever_is_killed_or_frozen_meanwhile(machine: Ma
     os.kill(frozen, signal.SIGCONT)
     wait_for(lambda: machine.query(f"select 1 from jobs_attempt where token = '{token}' and outcome = 'discarded'"))
 
+    server = cluster.stage_server
+    kill(server)
+    wait_for(lambda: any(is_stage_server(pid) for pid in children(cluster.main)))
     busy, token = machine.freeze_a_busy_worker()
     kill(busy)
     kill(cluster.sentinel)
@@ -204,5 +248,38 @@ def test_a_batch_goes_through_whatever_is_killed_or_frozen_meanwhile(machine: Ma
     supervisor.terminate()
     assert supervisor.wait(PATIENCE_SECONDS) == 0
     wait_for(lambda: not machine.processes())
-    assert machine.query("select count(*) from jobs_worker where ended_at is not null") == [(1,)]
+    left = f"select count(*) from jobs_worker where ended_at is not null and pid = {supervisor.pid}"
+    assert machine.query(left) == [(1,)]
     assert not list((machine.data / "work").glob("run-*"))
+
+
+@pytest.mark.slow
+def test_a_linked_sheet_is_read_by_the_cluster_of_io_which_carries_no_stages(machine: Machine, google_sheet: Google):
+    machine.environment |= {
+        "WORKERS_LIGHT": "1",
+        "WORKERS_IO": "1",
+        "GOOGLE_DOCS_URL": google_sheet.url,
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+    }
+    supervisor = machine.start_work()
+    wait_for(lambda: machine.query("select capacity from jobs_worker") == [('{"light": 1, "io": 1}',)])
+    code = (
+        "from django.contrib.auth.models import User; from jobs.models import Team; from batches.links import linking;"
+        f"linking.link(User.objects.get(), Team.objects.get(), url='{ID}')"
+    )
+    linked = machine.manage("shell", "-v0", "-c", code)
+    assert linked.returncode == 0, linked.stderr
+    wait_for(lambda: machine.query("select 1 from jobs_errand where state = 'done'"))
+    ((owner,),) = machine.query("select lease_owner from jobs_errand")
+    assert queue_of(int(str(owner).rpartition("/")[2])) == "io"
+    assert machine.query("select state, good, bad from batches_upload") == [("preview", 0, 1)]
+
+    def queues_with_stages() -> set[str]:
+        return {queue_of(pid) for pid in machine.processes() if is_stage_server(pid)}
+
+    # A cluster starts its server before its workers: that of io, which have worked, would be there.
+    wait_for(lambda: "light" in queues_with_stages())
+    assert queues_with_stages() == {"light"}
+    supervisor.terminate()
+    assert supervisor.wait(PATIENCE_SECONDS) == 0
+    wait_for(lambda: not machine.processes())

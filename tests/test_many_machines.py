@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import itertools
 import os
 import socket
 import subprocess
@@ -112,8 +114,9 @@ def database() -> Iterator[str]:
 
 
 @pytest.fixture
-def hosts(database: str) -> Iterator[list[Host]]:
+def hosts(database: str, network: Any) -> Iterator[list[Host]]:
     with ExitStack() as stack:
+        stack.enter_context(network(fcntl.LOCK_EX))
         try:
             hosts = [Host(number, database, stack.enter_context(Cable(number))) for number in MACHINES]
         except NoRight as error:
@@ -148,13 +151,15 @@ def prepare_team(environment: dict[str, str]) -> None:
     manage(environment, "shell", "-v0", "-c", code)
 
 
-def import_jobs(environment: dict[str, str], folder: Path) -> None:
+def begin_import(environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    """Of jobs that are started at once."""
     tiny_document(folder / "a.psd")
     tiny_project(folder / "a.aep")
     rows = "".join(f"T-{number},a.psd,a.aep,out-{number}.aep\n" for number in range(JOBS))
     (folder / "jobs.csv").write_text("job_id,psd_path,aepx_path,output_name\n" + rows)
     where = ("--team", "Blue", "--user", "olga", "--assets", str(folder), "--start")
-    manage(environment, "import_batch", str(folder / "jobs.csv"), *where)
+    command = [sys.executable, "manage.py", "import_batch", str(folder / "jobs.csv"), *where]
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
 @pytest.mark.slow
@@ -167,6 +172,7 @@ def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(
         "DATABASE_URL": database,
         "WORKERS_LIGHT": "1",
         "WORKERS_HEAVY": "0",
+        "WORKERS_IO": "0",
         "LEASE_SECONDS": "3",
         "MATCH_THRESHOLD": "0",
         "SYSTEM_FONTS": "no",
@@ -182,8 +188,16 @@ def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(
             return connection.execute(sql).fetchall()
 
         wait_for(lambda: query("select count(distinct machine) from jobs_worker") == [(len(hosts),)])
-        import_jobs(environment, tmp_path)
-        token = cut_in_a_job(hosts[0], query)
+        # Until the first machine is cut off in a job, the others leave all jobs to it.
+        for stage, host in itertools.product((1, 2), hosts[1:]):
+            values = f"'host-{host.number}', {stage}, '', now() + interval '1 hour', 0"
+            connection.execute(
+                f"insert into jobs_stageblock (machine, stage, reason, until, after_attempt_id) values ({values})"
+            )
+        importing = begin_import(environment, tmp_path)
+        token = cut_in_a_job(hosts[0], database)
+        connection.execute("delete from jobs_stageblock")
+        assert importing.wait(PATIENCE_SECONDS) == 0
         wait_for(lambda: query(f"select 1 from jobs_attempt where token = '{token}' and outcome = 'failed'"))
         wait_for(lambda: query("select count(*) from jobs_job where stage = 2 and state = 'in_review'") == [(JOBS,)])
 
@@ -200,18 +214,18 @@ def test_a_machine_that_loses_the_network_in_a_job_does_nothing_twice(
         assert [host.process.wait(PATIENCE_SECONDS) for host in hosts if host.process] == [0, 0, 0]
 
 
-def cut_in_a_job(host: Host, query: Callable[[str], list[tuple[Any, ...]]]) -> str:
-    """Cuts the machine off while it surely holds a lease: what it held before the cut it holds after. The token."""
-    held: list[str] = []
+def cut_in_a_job(host: Host, database: str) -> str:
+    """Cuts the machine off while it surely works: it cannot end what is locked here. The token of what it held."""
     leases = f"select token from jobs_stagerun where state = 'running' and lease_owner like 'host-{host.number}:%'"
+    held: list[str] = []
+    with psycopg.connect(database) as connection:
 
-    def is_cut() -> bool:
-        if query(leases):
-            host.cable.cut()
-            held.extend(str(token) for (token,) in query(leases))
+        def is_held() -> bool:
+            held.extend(str(token) for (token,) in connection.execute(f"{leases} for update"))
             if not held:
-                host.cable.heal()
-        return bool(held)
+                connection.rollback()
+            return bool(held)
 
-    wait_for(is_cut)
+        wait_for(is_held)
+        host.cable.cut()
     return held[0]

@@ -61,7 +61,8 @@ class Trouble(ABC):
 
 
 class Kill(Trouble):
-    """SIGKILL to any process: supervisor, cluster, sentinel, pusher, monitor, worker, stage or courier."""
+    """SIGKILL to any process: supervisor, cluster, sentinel, pusher, monitor, worker, stage server,
+    stage or courier."""
 
     name, share = "killed", 8
 
