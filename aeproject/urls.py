@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from aeproject import health
 from batches.urls import open_pages
 
+handler500 = "aeproject.crashes.answer"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),

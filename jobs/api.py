@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.shortcuts import get_object_or_404
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiResponse
@@ -24,10 +24,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from jobs.api_bodies import check_body
 from jobs.api_fields import Tree, narrow, prune, read_fields
 from jobs.api_pages import CursorPages
 from jobs.idempotency import Idempotent
-from jobs.models import PRIORITIES
+from jobs.log_context import bind
+from jobs.models import PRIORITIES, Job
 from jobs.states import PUBLIC_STATES, Stage
 from jobs.tokens import Scope
 
@@ -75,6 +77,13 @@ def record_id(text: str) -> int:
     return int(text)
 
 
+def _check_query(query: QueryDict) -> None:
+    """Raises a ValidationError that names what has a NUL: PostgreSQL compares no such text with anything."""
+    problems = {name: ["Null characters are not allowed."] for name in query if "\0" in "".join(query.getlist(name))}
+    if problems:
+        raise ValidationError(problems)
+
+
 class Selective(APIView):
     """A view whose answers to GET can be narrowed with ``fields``. ``selected`` is what was asked for."""
 
@@ -84,6 +93,7 @@ class Selective(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.selected = {}
         super().initial(request, *args, **kwargs)
+        _check_query(request.query_params)
         if request.method == "GET" and self.takes_fields:
             self.selected = read_fields(request.query_params.get("fields"))
 
@@ -104,6 +114,14 @@ class Selective(APIView):
         return not selected or name in selected
 
 
+def _job_of(record: models.Model) -> Job | None:
+    """The job that the log lines of a request for the record name; nothing is fetched for it."""
+    if isinstance(record, Job):
+        return record
+    link = getattr(type(record), "job", None)
+    return getattr(record, "job", None) if link is not None and link.is_cached(record) else None
+
+
 class Door(Selective, Idempotent, GenericViewSet[M]):
     """A set of addresses on records of the person's teams. ``get_queryset`` starts from ``visible_to``."""
 
@@ -116,7 +134,11 @@ class Door(Selective, Idempotent, GenericViewSet[M]):
 
     def get_object(self) -> M:
         """The record of the address; the filters of lists have no say here."""
-        return get_object_or_404(self.get_queryset(), pk=record_id(self.kwargs["pk"]))
+        record = get_object_or_404(self.get_queryset(), pk=record_id(self.kwargs["pk"]))
+        job = _job_of(record)
+        if job is not None:
+            bind(job=job.job_id)
+        return record
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         return narrow(super().get_serializer(*args, **kwargs), getattr(self, "selected", {}))
@@ -142,9 +164,16 @@ class Door(Selective, Idempotent, GenericViewSet[M]):
         return {}
 
 
-def checked(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The body, read by the serializer. Raises a ValidationError that names the fields."""
+def checked(
+    serializer: type[serializers.Serializer[Any]], request: Request, *, lenient: bool = False
+) -> dict[str, Any]:
+    """The body, read by the serializer. Raises a ValidationError that names the fields, unknown ones too.
+
+    ``lenient`` leaves out what is unknown and reads text as numbers, for those whose clients were written elsewhere.
+    """
     body = serializer(data=request.data)
+    if not lenient:
+        check_body(body, request.data)
     body.is_valid(raise_exception=True)
     data: dict[str, Any] = body.validated_data
     return data
@@ -217,8 +246,27 @@ class StageFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
         return {"type": "integer", "enum": [stage.value for stage in Stage], "description": described}
 
 
+class AskedStageField(StageField):
+    """A stage in a body: its number or its name."""
+
+
+class AskedStageFieldSchema(StageFieldSchema):  # type: ignore[no-untyped-call]
+    target_class = AskedStageField
+    priority = 1
+
+    def get_name(self) -> str:
+        return "AskedStage"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        numbers = [stage.value for stage in Stage]
+        names = [*STAGE_NAMES, *map(str, numbers)]
+        return {"oneOf": [{"type": "integer", "enum": numbers}, {"type": "string", "enum": names}]}
+
+
 def stage_of(data: Any) -> Stage | None:
     """A stage by its number or its name, as number or text; None for anything else."""
+    if isinstance(data, float) and data.is_integer():
+        data = int(data)  # 3.0 is the 3 of JSON
     text = str(data).lower() if isinstance(data, str | int) and not isinstance(data, bool) else ""
     numbered = {str(stage.value): stage for stage in Stage}
     return STAGE_NAMES.get(text) or numbered.get(text)
@@ -245,6 +293,14 @@ class ConflictSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     state = serializers.CharField(help_text="The state it is in now.")
     allowed = serializers.ListField(child=serializers.CharField(), help_text="What you may do with it now.")
+
+
+class ForecastSerializer(serializers.Serializer[Any]):
+    """Nine times in ten it should lie between the two; null while there is no history to go by."""
+
+    text = serializers.CharField()
+    low_seconds = serializers.FloatField(allow_null=True)
+    high_seconds = serializers.FloatField(allow_null=True)
 
 
 class PauseSerializer(serializers.Serializer[Any]):
@@ -274,6 +330,7 @@ PROBLEMS: dict[int, Any] = {
     409: OpenApiResponse(ConflictSerializer, description="Not possible now; nothing happened."),
     413: OpenApiResponse(ProblemSerializer, description="The body is too large."),
     429: OpenApiResponse(ProblemSerializer, description="Too many requests: wait as long as Retry-After says."),
+    503: OpenApiResponse(ProblemSerializer, description="Google does not answer, or not now: try later."),
 }
 
 

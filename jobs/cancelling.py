@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from jobs import clock
 from jobs.lifecycle import LIVE
 from jobs.models import Event, Job, StageRun
 from jobs.notices import announce
@@ -39,7 +39,7 @@ def _cancel_chunk(ids: list[int], actor: User | None, reason: str) -> int:
 
 def _cancel(jobs: list[Job], actor: User | None, reason: str) -> None:
     """Jobs that are locked and not over: moved, told, and their work fenced off."""
-    now = timezone.now()
+    now = clock.now()
     chosen = [job.pk for job in jobs]
     Job.objects.filter(pk__in=chosen).update(
         state=State.CANCELLED, version=F("version") + 1, moved_at=now, finished_at=now, held_state=""

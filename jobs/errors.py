@@ -29,3 +29,11 @@ class Invalid(Exception):
 
 class LeaseLost(Exception):
     """The lease of a stage run is no longer ours: it lapsed, or the job was cancelled or held."""
+
+
+class RateLimited(Exception):
+    """Somebody else's limit is reached. Again after ``retry_after_seconds``, where they say so."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from jobs.attempt_log import MOST_BYTES
 from jobs.claims import Lease
 from jobs.compiled import Update, given
 from jobs.errors import LeaseLost
@@ -36,7 +37,7 @@ def fail(lease: Lease, error: StageFailed) -> bool:
 def _settle(lease: Lease, error: StageFailed) -> None:
     policy = POLICIES[error.error_class]
     run = StageRun.objects.select_related("job").get(pk=lease.run_id)
-    again = policy.tries_again(run.attempts)
+    again = policy.tries_again(_times(run, policy))
     changes = _again(run, policy, error) if again else _given_up(run, error)
     settled = StageRun.objects.filter(pk=run.pk, token=lease.token, state=StageRun.RUNNING).update(
         token=None,
@@ -57,6 +58,18 @@ def _settle(lease: Lease, error: StageFailed) -> None:
         older = StageRun.objects.filter(job_id=run.job_id, state=StageRun.FAILED).exclude(pk=run.pk)
         older.update(state=StageRun.DROPPED)
     move(run.job, "give_back" if again else "fail", reason=str(error)[:2000], data=data)
+
+
+def _times(run: StageRun, policy: Policy) -> int:
+    """Which failure of its kind this is, from 1. What wants the heavy queue has its attempt there also when something
+    else failed before; everything else counts all attempts."""
+    if policy.queue is None:
+        return run.attempts
+    uncounted = [name for name, other in POLICIES.items() if not other.counted]
+    # This attempt, which has no class yet, and those before it since a person last began the count anew.
+    counted = run.tries.exclude(error_class__in=uncounted).order_by("-pk")[: run.attempts]
+    classes = counted.values_list("error_class", flat=True)
+    return 1 + sum(POLICIES[one].queue == policy.queue for one in classes if one)
 
 
 def _again(run: StageRun, policy: Policy, error: StageFailed) -> dict[str, Any]:
@@ -90,11 +103,11 @@ _CLOSED = Update(
 )
 
 
-def close_attempt(lease: Lease, *, outcome: str, error: StageFailed | None = None) -> None:
+def close_attempt(lease: Lease, *, outcome: str, error: StageFailed | None = None, log: str = "") -> None:
     _CLOSED(
         id=lease.attempt_id,
         outcome=outcome,
         error_class=error.error_class if error else "",
         error=str(error) if error else "",
-        log=error.log[-20_000:] if error else "",
+        log=error.log[-MOST_BYTES:] if error else log,
     )

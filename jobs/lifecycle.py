@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from jobs import clock
 from jobs.compiled import Insert, Objects, Update, given
 from jobs.errors import Conflict, Invalid
 from jobs.models import Event, Job, StageRun
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 LIVE = (StageRun.QUEUED, StageRun.RUNNING)
-MACHINE_KEEPS_RUN = frozenset({"claim", "give_back"})
+KEEPS_RUN = frozenset({"claim", "give_back", "correct"})
 
 # Read under a lock where the database can, so that what is decided and hashed here is what will be so at the commit.
 _PRESENT = Objects(
@@ -92,14 +92,43 @@ def move(
     _check_words(rule, request)
     with transaction.atomic():
         present = _PRESENT.get(id=job.pk)
-        if present.state in FINAL:
-            refuse_deleted(present)
-        _check_place(rule, present, request)
-        to_stage, to_state = _destination(rule, present, request)
-        _write(rule, present, request, to_stage, to_state)
-        _settle_runs(present, rule, to_stage, to_state)
+        to_stage, to_state = _advance(present, rule, request)
+        if rule.name not in KEEPS_RUN:
+            drop_live_runs(present)
+            _queue_work(present, rule, to_stage, to_state)
     _bring_up_to_date(job, present)
     return job
+
+
+def move_claimed(job: Job, owner: str) -> None:
+    """``move`` by ``claim``, for the worker ``owner`` who takes the job's run in the transaction that surrounds this.
+
+    ``job`` is as the caller read it there, under a lock where the database has one. Raises Conflict, which must end the
+    transaction.
+    """
+    _advance(job, VERBS["claim"], Move(data={"worker": owner}))
+
+
+def move_worked(job: Job, verb: str) -> None:
+    """``move`` for the worker who ended the job's live run in the transaction that surrounds this.
+
+    Raises Conflict, which must end the transaction.
+    """
+    rule = VERBS[verb]
+    present = _PRESENT.get(id=job.pk)
+    to_stage, to_state = _advance(present, rule, Move())
+    _queue_work(present, rule, to_stage, to_state)
+    _bring_up_to_date(job, present)
+
+
+def _advance(present: Job, rule: Verb, request: Move) -> tuple[Stage, State]:
+    """Moves the job alone, with its event. Returns where it is now."""
+    if present.state in FINAL:
+        refuse_deleted(present)
+    _check_place(rule, present, request)
+    to_stage, to_state = _destination(rule, present, request)
+    _write(rule, present, request, to_stage, to_state)
+    return to_stage, to_state
 
 
 def refuse_deleted(job: Job) -> None:
@@ -182,7 +211,7 @@ def _destination(rule: Verb, present: Job, request: Move) -> tuple[Stage, State]
 
 
 def _write(rule: Verb, present: Job, request: Move, to_stage: Stage, to_state: State) -> None:
-    now = timezone.now()
+    now = clock.now()
     changes: dict[str, Any] = {
         "stage": to_stage.value,
         "state": to_state.value,
@@ -227,11 +256,8 @@ def _held_state(present: Job, to_state: State) -> str:
     return State.QUEUED.value if present.state == State.RUNNING else present.state
 
 
-def _settle_runs(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None:
-    """Makes the stage runs fit the move: queued work has a run and a ticket, everything else has no live run."""
-    if rule.name in MACHINE_KEEPS_RUN:
-        return
-    drop_live_runs(job)
+def _queue_work(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None:
+    """Gives a job that has no live run and shall be worked on a run and a ticket."""
     if to_state != State.QUEUED:
         return
     wanted = {"job": job, "stage": to_stage.value, "input_hash": input_hash(job, to_stage)}

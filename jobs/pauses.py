@@ -10,7 +10,7 @@ from django.db import transaction
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.models import Event, Pause, Team
 from jobs.states import QUEUES, Role
-from jobs.teams import require_role
+from jobs.teams import is_lead, require_role
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -87,15 +87,10 @@ def is_paused(scope: Scope) -> bool:
     return Pause.objects.filter(key=scope.key).exists()
 
 
-def may_pause_queues(user: User) -> bool:
-    """A queue is everybody's: superusers and leads alone stop it."""
-    return user.is_active and user.has_perm("jobs.lead_job")
-
-
 def _require(user: User, scope: Scope) -> None:
     if scope.team is not None:
         require_role(user, scope.team, Role.OPERATOR)
-    elif not may_pause_queues(user):
+    elif not is_lead(user):
         raise NotAllowed("A queue serves every team: this takes the permission to lead jobs.")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from django.conf import settings
 
 from jobs.models import Asset, Job, Team
+from jobs.slot_columns import filled
 from jobs.stages.base import Inputs
 from jobs.states import Stage
 from jobs.store import Tick, fetch, put_asset
@@ -92,6 +93,8 @@ def collect(job: Job, stage: Stage, workdir: Path, *, beat: Beat = no_beat) -> I
         match_threshold=settings.MATCH_THRESHOLD,
         preview_max_seconds=settings.PREVIEW_MAX_SECONDS,
         forced_reason=job.forced_reason,
+        row_line=job.row_line,
+        slot_cells=filled(job.row_data),
     )
 
 

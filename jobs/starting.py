@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from jobs import clock
 from jobs.errors import Conflict
 from jobs.lifecycle import move
 from jobs.models import Event, Job, StageRun
 from jobs.notices import announce
+from jobs.planning import tell_planner
 from jobs.queue import send_tickets
 from jobs.stages.base import input_hash
 from jobs.states import Stage, State, queue_of
@@ -40,6 +41,7 @@ def start_many(keys: Iterable[int], *, actor: User | None = None) -> int:
             send_tickets(queue_of(Stage.INGESTION), fresh_tickets)
         tickets += fresh_tickets
         started += queued + sum(_start_again(job, actor) for job in again)
+    tell_planner(StageRun, Job, Event, made=started)
     return started
 
 
@@ -68,7 +70,7 @@ def _queue(jobs: list[Job], actor: User | None, *, read_at: datetime) -> None:
 
     ``read_at`` is the database's time: as a plain value it lets PostgreSQL take all rows in one statement by columns.
     """
-    now = timezone.now()
+    now = clock.now()
     Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
         state=State.QUEUED, version=F("version") + 1, moved_at=now, finished_at=None, held_state=""
     )

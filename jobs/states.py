@@ -40,6 +40,10 @@ QUEUE_OF_STAGE = {
 }
 
 
+WITHOUT_STAGES = frozenset(QUEUES) - frozenset(QUEUE_OF_STAGE.values())
+"""The queues of errands alone."""
+
+
 def queue_of(stage: Stage) -> Queue:
     """The queue whose workers prepare a stage: video is heavy, waiting for a network is io, the rest light."""
     return QUEUE_OF_STAGE[stage]
@@ -225,6 +229,15 @@ _VERBS = (
     _verb("deploy", "Deployed", {_S.RUNNING}, stages={_G.DELIVERY}, to_state=_S.DONE),
     _verb("find_faults", "Validation failed", {_S.RUNNING}, stages={_G.DELIVERY}, to_state=_S.IN_REVIEW),
     _verb("fail", "Failed", {_S.QUEUED, _S.RUNNING}, to_state=_S.FAILED),
+    # A newer sheet says otherwise: redone from the first stage that depends on it, or nothing depends on it.
+    _verb(
+        "revise",
+        "Inputs changed",
+        {_S.QUEUED, _S.RUNNING, _S.IN_REVIEW, _S.FAILED},
+        targets=EVERY_STAGE,
+        to_state=_S.QUEUED,
+    ),
+    _verb("correct", "Row corrected", set(State) - FINAL),
 )
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _VERBS}
 

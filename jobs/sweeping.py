@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db.models.functions import Now
 
-from jobs import digests, errands, idempotency, overdue, retention, sending
+from jobs import (
+    chores,
+    digests,
+    errands,
+    idempotency,
+    leftovers,
+    limits,
+    noted_heads,
+    overdue,
+    retention,
+    sending,
+    workers,
+)
 from jobs.aging import raise_waiting
 from jobs.attempt_log import left_log
 from jobs.claims import Lease, is_claimable
@@ -26,6 +41,7 @@ from jobs.storage import sweep_parts
 logger = logging.getLogger(__name__)
 
 MOST_TICKETS = 500
+ABANDONED_AFTER = timedelta(days=1)
 
 
 def sweep() -> int:
@@ -74,14 +90,22 @@ def send_missing_tickets(queue: Queue) -> int:
 
 
 def sweep_strays() -> int:
-    """Removes what is of no more use, once a minute: what killed workers left (work directories, half-made files,
-    pieces, releases without a record), files that were sent and not used, old idempotency keys and errands, and files
-    that no policy keeps. Tells of what waits too long and writes the digests."""
+    """Once a minute: removes what is of no more use, tells of what waits too long, writes the digests, and
+    (once an hour) notes the heads of the history.
+
+    Of no more use is what killed processes left (work directories, uploads on their way in, half-made files, pieces,
+    releases without a record, their own records as machines), files that were sent and not used, old idempotency
+    keys and errands, files that no policy keeps, contents that are nobody's any more, and what other apps registered as
+    their chores.
+    """
     overdue.tell_overdue()
     digests.write_due()
-    gone = sweep_workdirs() + idempotency.forget_old() + errands.forget_old()
+    gone = sweep_workdirs() + idempotency.forget_old() + errands.forget_old() + chores.do_all()
+    gone += limits.forget_full() + sweep_arriving() + workers.end_replaced()
     try:
-        gone += sweep_parts() + sweep_deployments() + sending.sweep() + retention.apply_policies()
+        noted_heads.note_hourly()
+        gone += sweep_parts() + sweep_deployments() + sending.sweep()
+        gone += retention.apply_policies() + leftovers.sweep()
     except OSError:
         logger.exception("the storage does not answer; trying again")
     return gone
@@ -98,3 +122,22 @@ def sweep_workdirs() -> int:
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
     return len(gone)
+
+
+def sweep_arriving() -> int:
+    """Removes what killed processes left of uploads on their way in and of sheets that they read. Returns how many.
+
+    What nobody has touched for ``ABANDONED_AFTER`` is nobody's: no request and no errand works on one so long.
+    """
+    before = time.time() - ABANDONED_AFTER.total_seconds()
+    gone = 0
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime > before:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+            gone += 1
+    return gone

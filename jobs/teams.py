@@ -23,13 +23,14 @@ PEOPLE_ROLES = (Role.OPERATOR, Role.REVIEWER, Role.APPROVER, Role.VIEWER)
 class TeamQuerySet(models.QuerySet[M]):
     """Rows that belong to a team. The model's ``TEAM_FIELD`` is the look-up that leads to it.
 
-    ``BATCH_FIELD`` leads to the batch that a row is part of; empty for what belongs to none, or tells its history.
+    ``BATCH_FIELD`` leads to the batch that a row is part of (a tuple of paths where there are several); empty for what
+    belongs to none, or tells its history. ``SHOWN_WHILE_OPENING``: people look at it while the batch is made.
     """
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """The rows of the teams the user belongs to; superusers see all teams', strangers nothing.
 
-        Nobody sees what is part of a deleted batch.
+        Nobody sees what is part of a deleted batch, nor of one whose jobs are still being made.
         """
         if not (user.is_authenticated and user.is_active):
             return self.none()
@@ -41,12 +42,20 @@ class TeamQuerySet(models.QuerySet[M]):
         return self.kept().filter(**{f"{self._team_field()}__in": teams})
 
     def kept(self) -> Self:
-        """Without the rows of deleted batches. A subquery, not a join: what is locked is these rows alone."""
-        path = getattr(self.model, "BATCH_FIELD", "")
-        if not path:
-            return self.all()
-        deleted = apps.get_model("batches", "Batch")._base_manager.filter(deleted_at__isnull=False)
-        return self.exclude(**{f"{path}__in": deleted.values("pk")})
+        """Without the rows of deleted batches, and of such as are being opened unless the model shows these.
+
+        A subquery, not a join: what is locked is these rows alone.
+        """
+        paths = getattr(self.model, "BATCH_FIELD", "")
+        rows = self.all()
+        away = models.Q(deleted_at__isnull=False)
+        if not getattr(self.model, "SHOWN_WHILE_OPENING", False):
+            away |= models.Q(opening=True)
+        hidden = apps.get_model("batches", "Batch")._base_manager.filter(away)
+        for path in (paths,) if isinstance(paths, str) else paths:
+            if path:
+                rows = rows.exclude(**{f"{path}__in": hidden.values("pk")})
+        return rows
 
     def _team_field(self) -> str:
         field: Any = self.model.TEAM_FIELD  # type: ignore[attr-defined]
@@ -70,8 +79,20 @@ def roles_of(user: User, team: Team) -> frozenset[Role]:
 
 
 def is_lead(user: User) -> bool:
-    """True for superusers and for people with the permission ``lead_job``."""
-    return user.is_active and user.has_perm("jobs.lead_job")
+    """True for superusers and for people with the permission ``lead_job``, of their own or by a group.
+
+    One query, noted on the person as Django notes permissions; ``has_perm`` takes two and reads all that there are.
+    """
+    if not user.is_active or user.is_superuser:
+        return user.is_active
+    known: bool | None = getattr(user, "is_a_lead", None)
+    if known is None:
+        from django.contrib.auth.models import Permission
+
+        wanted = Permission.objects.filter(content_type__app_label="jobs", codename="lead_job").order_by()
+        known = wanted.filter(models.Q(user=user) | models.Q(group__user=user)).exists()
+        setattr(user, "is_a_lead", known)  # noqa: B010 - a note on the request's person, not a field
+    return known
 
 
 def operated_teams(user: User) -> frozenset[int]:

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from batches.models import Batch
 from batches.progress import progress_of
-from jobs.lifecycle import move
+from jobs.lifecycle import annotate, move
 from jobs.models import StageRun
 from jobs.states import Stage, State
 from jobs.tokens import issue
@@ -91,6 +91,20 @@ def test_text_is_compressed_for_those_who_can_read_it(client, batch):
     assert packed["ETag"] == plain["ETag"]
     assert client.get("/api/jobs/", headers={**GZIP, "If-None-Match": plain["ETag"]}).status_code == 304
     assert "Content-Encoding" not in client.get("/api/teams/", headers=GZIP)  # too short to be worth it
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_exports_are_compressed_as_they_are_written_and_kept_by_nobody(client, people, job, form):
+    for number in range(50):
+        annotate(job, "comment", actor=people.rita, reason=f"Remark {number}")
+    address = f"/api/events/export.{form}"
+    plain, packed = client.get(address), client.get(address, headers=GZIP)
+    assert (packed.streaming, packed["Content-Encoding"]) == (True, "gzip")
+    whole, sent = plain.getvalue(), packed.getvalue()
+    assert gzip.decompress(sent) == whole
+    assert len(sent) < len(whole) / 3
+    assert "no-store" in packed["Cache-Control"]
+    assert "ETag" not in packed
 
 
 def test_two_compressed_answers_differ_in_length_so_that_lengths_tell_nothing(client, batch):

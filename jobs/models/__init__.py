@@ -16,6 +16,7 @@ from jobs.models.errand import Errand
 from jobs.models.event import Event
 from jobs.models.idempotency import IdempotentRequest
 from jobs.models.job import Job, JobQuerySet
+from jobs.models.leftover import Leftover
 from jobs.models.match import Match
 from jobs.models.notice import Delivery, MailSwitch, Notice, NoticeChoice, WebhookEndpoint
 from jobs.models.page_wait import PageWait
@@ -43,6 +44,7 @@ __all__ = [
     "Integration",
     "Job",
     "JobQuerySet",
+    "Leftover",
     "MailSwitch",
     "Match",
     "Membership",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.choices import stage_choices
 from jobs.models.team import Team
 from jobs.teams import TeamQuerySet
@@ -32,7 +32,7 @@ class Asset(models.Model):
     media_type = models.CharField(max_length=100)
     sha256 = models.CharField(max_length=64)
     crc32 = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     removed_at = models.DateTimeField(null=True, blank=True, editable=False)
     gone_at = models.DateTimeField(null=True, blank=True, editable=False)
     wanted_at = models.DateTimeField(null=True, blank=True, editable=False)

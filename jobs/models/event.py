@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.job import Job
 from jobs.models.team import Team
 from jobs.states import Stage, State, public_state
@@ -35,7 +35,7 @@ class Event(models.Model):
     to_state = models.CharField(max_length=20, blank=True)
     reason = models.TextField(blank=True)
     data = models.JSONField(default=dict, blank=True)
-    at = models.DateTimeField(default=timezone.now, editable=False)
+    at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["Event"].as_manager()
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.asset import Asset
 from jobs.models.choices import PRIORITIES, PRIORITY_NAMES, priority_choices, stage_choices, state_choices
 from jobs.models.team import Team
@@ -47,7 +47,7 @@ class Job(models.Model):
     BATCH_FIELD = "batch"
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="jobs")
-    batch = models.ForeignKey("batches.Batch", on_delete=models.PROTECT, related_name="jobs")
+    batch = models.ForeignKey("batches.Batch", on_delete=models.PROTECT, related_name="jobs", db_index=False)
     row_line = models.PositiveIntegerField(default=0)
     job_id = models.CharField(max_length=50)
     psd_path = models.CharField(max_length=500)
@@ -74,8 +74,8 @@ class Job(models.Model):
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_jobs"
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    moved_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    moved_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = JobQuerySet.as_manager()
@@ -98,6 +98,8 @@ class Job(models.Model):
             models.Index(
                 fields=["batch", "state", "stage", "priority", "bytes_in", "bytes_out"], name="job_figures_by_batch"
             ),
+            # A page of a batch is read in the order of its sheet, without a look at its other jobs.
+            models.Index(fields=["batch", "row_line", "id"], name="job_by_line"),
             models.Index(fields=["team", "client_name", "batch"], name="job_by_client"),
             models.Index(fields=["moved_at"], condition=Q(state=State.IN_REVIEW.value), name="job_waiting"),
         ]

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.choices import PRIORITIES, priority_choices, queue_choices, stage_choices
 from jobs.models.job import Job
 from jobs.models.team import Team
@@ -35,8 +35,8 @@ class StageRun(models.Model):
     rank = models.PositiveSmallIntegerField(default=PRIORITIES["normal"], editable=False)
     """The priority, risen by age (``jobs.aging``)."""
     queue = models.CharField(max_length=10, choices=queue_choices, default=Queue.LIGHT.value)
-    queued_at = models.DateTimeField(default=timezone.now)
-    available_at = models.DateTimeField(default=timezone.now)
+    queued_at = models.DateTimeField(default=clock.now)
+    available_at = models.DateTimeField(default=clock.now)
     attempts = models.PositiveSmallIntegerField(default=0)
     crashes = models.PositiveSmallIntegerField(default=0)
     token = models.UUIDField(null=True, blank=True)
@@ -96,7 +96,7 @@ class StageRun(models.Model):
         """Wall time from claim to end (or to now), seconds."""
         if self.started_at is None:
             return None
-        return ((self.ended_at or timezone.now()) - self.started_at).total_seconds()
+        return ((self.ended_at or clock.now()) - self.started_at).total_seconds()
 
 
 class Attempt(models.Model):
@@ -109,7 +109,7 @@ class Attempt(models.Model):
     number = models.PositiveSmallIntegerField()
     token = models.UUIDField(default=uuid.uuid4)
     worker = models.CharField(max_length=120)
-    started_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(default=clock.now)
     ended_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=20, blank=True)
     error_class = models.CharField(max_length=20, blank=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.team import Team
 from jobs.teams import MachineQuerySet, TeamQuerySet
 
 
 class Turn(models.Model):
-    """Whom the last claim served: ``light`` has the team, ``light:7`` the batch of team 7. The next one is next."""
+    """Whom the last claim served: ``light/2`` has the team in rank 2, ``light/2:7`` the batch of team 7. The next one
+    is next. ``light:aged`` has the bits of the ranks in which work that rose by age went last: what is below is next.
+    ``light:errand`` has the team of the last errand.
+    """
 
     key = models.CharField(max_length=40, primary_key=True)
     last = models.BigIntegerField(default=0)
@@ -34,7 +37,7 @@ class Pause(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="pauses")
     reason = models.TextField(blank=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(default=clock.now)
 
     objects = TeamQuerySet["Pause"].as_manager()
 

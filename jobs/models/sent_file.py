@@ -6,8 +6,8 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.asset import Asset
 from jobs.models.team import Team
 from jobs.teams import TeamQuerySet
@@ -35,7 +35,7 @@ class SentFile(models.Model):
     writer_until = models.DateTimeField(null=True, blank=True)
     asset = models.ForeignKey(Asset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     used_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(db_index=True)
 
     objects = TeamQuerySet["SentFile"].as_manager()

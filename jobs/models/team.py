@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.choices import role_choices
 from jobs.teams import TeamQuerySet
 
@@ -42,7 +42,7 @@ class Team(models.Model):
     )
     digested_on = models.DateField(null=True, editable=False)
     """The team's day whose digest was written last."""
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["Team"].as_manager()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models.choices import stage_choices
 from jobs.models.job import Job
 from jobs.teams import TeamQuerySet
@@ -33,7 +33,7 @@ class Warning(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     resolved_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     objects = TeamQuerySet["Warning"].as_manager()
 

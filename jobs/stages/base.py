@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.slot_columns import filled
 from jobs.states import Stage
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class Inputs:
     """Everything a stage may read. ``workdir`` is empty and the stage's own; it is removed afterwards.
 
     ``search`` are the roots in which footage may be found. ``matches`` are dicts of slot_id and layer_id.
-    ``results`` holds what earlier stages reported, by stage number.
+    ``results`` holds what earlier stages reported, by stage number. ``slot_cells`` are what the job's row, in the line
+    ``row_line`` of its sheet, says in columns of slots (``jobs.slot_columns``).
     """
 
     job_id: str
@@ -45,6 +47,17 @@ class Inputs:
     match_threshold: float
     preview_max_seconds: float
     forced_reason: str
+    row_line: int
+    slot_cells: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the process of a stage may take; ``file_bytes`` holds for each file."""
+
+    seconds: float
+    memory_bytes: int
+    file_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +97,8 @@ def input_hash(job: Job, stage: Stage) -> str:
         "project": job.project.sha256 if job.project else job.project_path,
         "render_comp_id": job.render_comp_id,
     }
+    if stage < Stage.PREVIEW and (cells := filled(job.row_data)):
+        parts["slot_cells"] = cells
     if stage >= Stage.PREVIEW:
         parts["matches"] = list(job.matches.order_by("slot_id").values_list("slot_id", "layer_id"))
     if stage == Stage.DELIVERY:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.stages.base import Inputs, Outcome, Produced, Report
+from jobs.stages.choosing import Chosen, choose
 from jobs.stages.reading import Template, read_fonts, read_template
 from rendering.aftereffects.findings import findings_of_project
 from rendering.aftereffects.footage import found_footage, slot_pictures
@@ -22,6 +23,7 @@ from rendering.photoshop.opening import open_document
 from rendering.photoshop_findings import findings_of_document
 
 MAX_STORED_PAIRS = 20_000
+FULL_SCORE = 100.0
 STORED_BEST = 10
 """Above MAX_STORED_PAIRS only the best so many scores of each slot are kept."""
 
@@ -37,6 +39,7 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
     if template.project.render_comp_id is None:
         raise FormatError(inputs.project_name, "it has no composition to render.", "Use a template with a composition.")
     report("Matching layers to slots", 85)
+    chosen = choose(inputs.slot_cells, template.slots, document, line=inputs.row_line)
     matching = match_layers(
         document,
         template.project,
@@ -44,11 +47,12 @@ def prepare(inputs: Inputs, report: Report) -> Outcome:
         images={image.layer_id: image.path for image in images},
         slot_images=_slot_images(template, inputs),
         threshold=inputs.match_threshold,
+        chosen=chosen.layers,
     )
     report("Checking", 95)
-    findings = _findings(document, template, matching, fonts)
+    findings = (*chosen.findings, *_findings(document, template, matching, fonts, chosen))
     return Outcome(
-        result=_result(document, images, template, matching, fonts),
+        result=_result(document, images, template, matching, fonts, chosen),
         files=_files(images, inputs.workdir / "composite.png"),
         findings=tuple(finding.as_json() for finding in findings),
         metrics={"layers": len(document.layers), "exported": len(images), "slots": len(template.slots)},
@@ -79,11 +83,15 @@ def _slot_images(template: Template, inputs: Inputs) -> dict[str, Path]:
     return slot_pictures(template.project, template.slots, footage)
 
 
-def _findings(document: Document, template: Template, matching: Matching, fonts: FontLibrary) -> tuple[Finding, ...]:
+def _findings(
+    document: Document, template: Template, matching: Matching, fonts: FontLibrary, chosen: Chosen
+) -> tuple[Finding, ...]:
+    kept = {slot_id for slot_id, layer_id in chosen.layers.items() if layer_id is None}
+    slots = [slot for slot in template.slots if slot.id not in kept]
     return (
         *findings_of_document(document, installed=fonts.installed),
         *findings_of_project(template.project, installed=fonts.installed),
-        *findings_of_matching(document, template.project, template.slots, matching, fonts=fonts),
+        *findings_of_matching(document, template.project, slots, matching, fonts=fonts),
     )
 
 
@@ -93,6 +101,7 @@ def _result(
     template: Template,
     matching: Matching,
     fonts: FontLibrary,
+    chosen: Chosen,
 ) -> dict[str, Any]:
     project = template.project
     return {
@@ -129,19 +138,23 @@ def _result(
         "slots": [slot_json(slot) for slot in template.slots],
         "fonts": [{"name": name, "installed": fonts.installed(name)} for name in project.fonts],
         "footage": footage_json(project),
-        "matches": _matches(template, matching),
+        "matches": _matches(template, matching, chosen),
         "kept": list(matching.kept),
         "scores": _scores(matching.scores),
     }
 
 
-def _matches(template: Template, matching: Matching) -> list[dict[str, Any]]:
-    """One entry for every slot, in the slots' order; one without a layer has ``layer_id`` None."""
+def _matches(template: Template, matching: Matching, chosen: Chosen) -> list[dict[str, Any]]:
+    """One entry for every slot, in the slots' order; one without a layer has ``layer_id`` None.
+
+    What the sheet says is sure: its pairs have the full score, in a part of its own.
+    """
     by_slot = {match.slot_id: match for match in matching.matches}
     entries = []
     for slot in template.slots:
         match = by_slot.get(slot.id)
         runner_up = match.runner_up if match else None
+        by_sheet = slot.id in chosen.layers
         entries.append(
             {
                 "slot_id": slot.id,
@@ -149,8 +162,9 @@ def _matches(template: Template, matching: Matching) -> list[dict[str, Any]]:
                 "slot_kind": slot.kind,
                 "layer_id": match.layer_id if match else None,
                 "layer_name": match.layer_name if match else "",
-                "score": match.score if match else None,
-                "parts": match.parts if match else {},
+                "score": None if match is None else FULL_SCORE if by_sheet else match.score,
+                "parts": {} if match is None else {"sheet": FULL_SCORE} if by_sheet else match.parts,
+                "origin": "sheet" if by_sheet else "auto",
                 "runner_up": {
                     "layer_id": runner_up.layer_id,
                     "layer_name": runner_up.layer_name,

@@ -15,7 +15,8 @@ from jobs.sources import roots_of
 from jobs.stages.base import Outcome, Produced
 from jobs.states import State
 from rendering.samples import tiny_document, tiny_project
-from tests.jobs.test_sandbox import hang, is_gone
+from tests.jobs.odd_stages import hang, name_of
+from tests.jobs.test_sandbox import is_gone, wait_for
 from tests.people import make_job
 
 
@@ -82,10 +83,10 @@ def test_while_the_stage_runs_its_subprocesses_go_too(started, settings, beats, 
         return len(pids) == 2 and all(pids)
 
     beats(started, both_run)
-    monkeypatch.setitem(pipeline.PREPARE, 1, hang)
+    monkeypatch.setitem(pipeline.PREPARE, 1, name_of(hang))
     pipeline.work_once()
     assert len(pids) == 2
-    assert all(is_gone(pid) for pid in pids)
+    wait_for(lambda: all(is_gone(pid) for pid in pids))
     assert_discarded(started, settings)
 
 

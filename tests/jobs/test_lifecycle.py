@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django_q.models import OrmQ
 
 from jobs.errors import Conflict, Invalid
-from jobs.lifecycle import annotate, move
+from jobs.lifecycle import KEEPS_RUN, annotate, move
 from jobs.models import Event, Job, StageRun
 from jobs.states import VERBS, Stage, State
 from tests.people import make_job
@@ -38,7 +38,7 @@ def test_a_verb_works_where_the_table_says_and_nowhere_else(verb, stage, state, 
         assert columns_of(job) == columns_of(Job.objects.get(pk=job.pk))
         event = Event.objects.get(job=job, version=1)
         assert (event.verb, event.from_state, event.to_state) == (verb.name, state, job.state)
-        assert job.runs.filter(state="queued").exists() == (job.state == State.QUEUED and verb.name != "give_back")
+        assert job.runs.filter(state="queued").exists() == (job.state == State.QUEUED and verb.name not in KEEPS_RUN)
     else:
         with pytest.raises(Conflict) as conflict:
             move(job, verb.name, **words)

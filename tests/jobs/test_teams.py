@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.utils.timezone import now
 
 from jobs.errors import NotAllowed
 from jobs.models import Asset, Attempt, Event, Job, Membership, StageRun, Warning
 from jobs.states import VERBS, Role
-from jobs.teams import TeamQuerySet, require_verb, roles_of
+from jobs.teams import TeamQuerySet, is_lead, require_verb, roles_of
 
 ROLE_OF = {"olga": Role.OPERATOR, "rita": Role.REVIEWER, "adam": Role.APPROVER, "vera": Role.VIEWER}
 OURS = [model for model in apps.get_models() if model._meta.app_label in {"jobs", "batches", "review"}]
@@ -102,3 +102,23 @@ def test_a_time_zone_is_one_of_the_worlds(blue, name):
     blue.time_zone = name
     with pytest.raises(ValidationError):
         blue.full_clean()
+
+
+@pytest.mark.parametrize("how", ["own", "group"])
+def test_a_lead_is_one_by_a_permission_of_their_own_or_of_a_group(people, how, django_assert_num_queries):
+    lead_job = Permission.objects.get(codename="lead_job", content_type__app_label="jobs")
+    if how == "own":
+        people.rita.user_permissions.add(lead_job)
+    else:
+        group = Group.objects.create(name="Leads")
+        group.permissions.add(lead_job)
+        people.rita.groups.add(group)
+    rita, vera = (User.objects.get(username=name) for name in ("rita", "vera"))
+    with django_assert_num_queries(1):
+        assert is_lead(rita)
+        assert is_lead(rita)
+    assert is_lead(rita) == rita.has_perm("jobs.lead_job")
+    assert not is_lead(vera)
+    rita.is_active = False
+    assert not is_lead(rita)
+    assert is_lead(User.objects.create_superuser("root-lead"))

@@ -181,16 +181,18 @@ def test_two_images_stand_side_by_side_in_cells_of_one_size():
     assert (pair[:, 30:35] == 255).all()
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    ("mode", "form"), [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("P", "PNG"), ("RGBA", "PNG")]
+)
 @pytest.mark.parametrize(("size", "small"), [((960, 540), (240, 135)), ((540, 960), (135, 240)), ((8, 4), (8, 4))])
-def test_a_small_jpeg_keeps_the_aspect_and_is_never_enlarged(mode, size, small):
+def test_a_small_jpeg_keeps_the_aspect_and_is_never_enlarged(mode, form, size, small):
     file = io.BytesIO()
-    Image.new(mode, size).save(file, "JPEG")
+    Image.new(mode, size).save(file, form)
     with Image.open(io.BytesIO(small_jpeg(file, max_px=240))) as image:
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", small)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"GIF89a"])
-def test_what_is_no_jpeg_does_not_become_a_small_one(content):
+def test_what_is_neither_jpeg_nor_png_does_not_become_a_small_one(content):
     with pytest.raises(FormatError):
         small_jpeg(io.BytesIO(content), max_px=240)

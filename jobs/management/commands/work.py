@@ -19,7 +19,7 @@ class Command(BaseCommand):
             "--queues",
             type=_queues,
             metavar="NAMES",
-            help=f"of {','.join(QUEUES)}; without it those that stages use and that have workers here",
+            help=f"of {','.join(QUEUES)}; without it those that have workers here",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if idle:
             raise CommandError(f"no workers for {', '.join(idle)}: set WORKERS_{idle[0].upper()}")
         if not queues:
-            raise CommandError("no queue to serve: WORKERS_LIGHT and WORKERS_HEAVY are 0")
+            raise CommandError("no queue to serve: WORKERS_LIGHT, WORKERS_HEAVY and WORKERS_IO are 0")
         Supervisor(queues).run()
 
 
