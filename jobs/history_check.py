@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Window
-from django.db.models.functions import Lag
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, Lag
 
 from jobs import history_guards
 from jobs.history_chain import COLUMNS, Head, digest_of
-from jobs.models import Event, Seal, Unsealed
+from jobs.models import Event, Job, Seal, Unsealed
 
 if TYPE_CHECKING:
     from jobs.models import Team
@@ -70,6 +70,7 @@ def verify(
 
     ``expect`` is a head that was noted elsewhere, with its digest or the first ``LEAST_DIGITS`` of it at least.
     ``noted`` are heads that we noted ourselves (``jobs.noted_heads``); they must all be in the chain.
+    From the beginning, the jobs are asked too: each must have the event of its last move.
     ``reading`` is brought up to date on the way.
     """
     reading = reading or Reading()
@@ -79,6 +80,8 @@ def verify(
     for seal, event in _rows(team.pk, since, reading.on_page):
         yield from check.judge(seal, event)
     yield from _without_seal(team)
+    if not since:
+        yield from _moves_without_event(team)
     reading.waiting = Unsealed.objects.filter(team=team).count()
     yield from check.expectation()
     yield from check.notes()
@@ -233,6 +236,15 @@ def _without_seal(team: Team) -> Iterator[Finding]:
     for pk, _ in _by_keys(lost, "team_id"):
         words = "the event was deleted before it was sealed"
         yield Finding(kind="deleted", team=team.slug, event=pk, message=words)
+
+
+def _moves_without_event(team: Team) -> Iterator[Finding]:
+    """Jobs that moved on since the last move that their history tells of: a move and its event are one transaction."""
+    told = Event.objects.filter(job=OuterRef("pk"), version__isnull=False).order_by("-version").values("version")[:1]
+    moved = Job.objects.filter(team=team, version__gt=Coalesce(Subquery(told), 0)).annotate(told=Subquery(told))
+    for pk, name, version, last in moved.order_by("pk").values_list("pk", "job_id", "version", "told").iterator(PAGE):
+        words = f"job {name} (id {pk}) moved {version} times, but its history ends with move {last or 0}"
+        yield Finding(kind="deleted", team=team.slug, message=words)
 
 
 def _by_keys(rows: QuerySet[Any], column: str) -> Iterator[tuple[int, Any]]:

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from django.conf import settings
 from django.db import Error as DatabaseTrouble
 from django.db import connection
 
-from jobs import sweeping, workers
+from jobs import noted_heads, sweeping, workers
+from jobs.beside import Beside
 from jobs.clusters import GuardedCluster
 from jobs.courier import Courier
 from jobs.models import Worker
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
 STOP_SECONDS = 8.0
 STRAYS_EVERY_SECONDS = 60.0
+HEADS_EVERY_SECONDS = 5.0
 ORPHANS_EVERY_SECONDS = 5.0
 
 
@@ -49,8 +50,12 @@ class Supervisor:
     worker: Worker | None = None
     clusters: list[GuardedCluster] = field(default_factory=list)
     courier: Courier = field(default_factory=Courier)
-    _strays_at: float = field(default=0.0, repr=False)
-    _strays: threading.Thread | None = field(default=None, repr=False)
+    _strays: Beside = field(
+        default_factory=lambda: Beside("strays", STRAYS_EVERY_SECONDS, lambda: sweeping.sweep_strays()), repr=False
+    )
+    _heads: Beside = field(
+        default_factory=lambda: Beside("heads", HEADS_EVERY_SECONDS, noted_heads.Newest().note), repr=False
+    )
     _orphans: Orphans = field(default_factory=lambda: Orphans(settings.WORKER_NAME), repr=False)
     _orphans_at: float = field(default=0.0, repr=False)
     _beat_at: float = field(default=0.0, repr=False)
@@ -79,7 +84,8 @@ class Supervisor:
             self._end_orphans()
             self._beat()
             sweeping.sweep()
-            self._sweep_strays()
+            self._strays.tend()
+            self._heads.tend()
             self._watch()
         except (DatabaseTrouble, OSError):
             # OSError: a broker such as Redis that does not answer, or a machine without room for a process.
@@ -112,16 +118,6 @@ class Supervisor:
             self._orphans_at = time.monotonic()
             self._orphans.look()
 
-    def _sweep_strays(self) -> None:
-        """Beside the rounds: it asks the storage, and one that hangs must not keep us from guarding the clusters."""
-        if self._strays is not None and self._strays.is_alive():
-            return
-        if time.monotonic() - self._strays_at > STRAYS_EVERY_SECONDS:
-            self._strays_at = time.monotonic()
-            # It dies with the process, as others may that sweep: what it leaves undone is done the next time.
-            self._strays = threading.Thread(target=_sweep_strays, name="strays", daemon=True)
-            self._strays.start()
-
     def _watch(self) -> None:
         assert self.worker is not None
         allowed = workers.may_claim(self.worker.name)
@@ -152,12 +148,3 @@ class Supervisor:
             workers.leave(self.worker)
         except DatabaseTrouble:
             logger.warning("could not say goodbye: the database does not answer")
-
-
-def _sweep_strays() -> None:
-    try:
-        sweeping.sweep_strays()
-    except (DatabaseTrouble, OSError):
-        logger.exception("the database or the machine refuses to have its strays swept; trying again")
-    finally:
-        connection.close()

@@ -21,6 +21,8 @@ from tests.people import make_job
 pytestmark = pytest.mark.django_db
 
 LENGTH = 7
+LAST_MOVE = 2
+"""The place of the job's last move; what follows are remarks."""
 RED = "(SELECT id FROM jobs_team WHERE slug = 'red')"
 LAST = "(SELECT id FROM jobs_event ORDER BY id DESC LIMIT 1)"
 
@@ -60,6 +62,11 @@ def found(team, *statements, **options):
 
 def kinds(findings):
     return [(finding.kind, finding.position) for finding in findings]
+
+
+def its_job(place):
+    """What the job tells besides when the event of its last move is gone."""
+    return [("deleted", None)] if place == LAST_MOVE else []
 
 
 def test_an_untouched_chain_has_no_findings(blue, red, chained):
@@ -146,7 +153,7 @@ def test_an_edited_seal_is_found(blue, red, chained, column, place):
 @pytest.mark.parametrize("place", range(LENGTH))
 def test_a_deleted_event_is_found(blue, chained, place):
     findings = found(blue, f"DELETE FROM jobs_event WHERE id = {chained[place]}")
-    assert kinds(findings) == [("deleted", place + 1)]
+    assert kinds(findings) == [("deleted", place + 1), *its_job(place)]
     assert findings[0].event == chained[place]
 
 
@@ -157,10 +164,25 @@ def test_an_event_that_was_deleted_with_its_seal_is_found(blue, chained, place):
         f"DELETE FROM {table} = {chained[place]}" for table in ("jobs_seal WHERE event_id", "jobs_event WHERE id")
     ]
     if place < LENGTH - 1:
-        assert kinds(found(blue, *statements)) == [("missing", place + 1)]
+        assert kinds(found(blue, *statements)) == [("missing", place + 1), *its_job(place)]
     else:
         assert kinds(found(blue, *statements)) == []
         assert kinds(found(blue, *statements, expect=before)) == [("cut", LENGTH)]
+
+
+@pytest.mark.parametrize("left", range(LENGTH))
+def test_a_cut_end_with_moves_in_it_is_told_by_their_jobs(blue, chained, left):
+    """Though nobody noted a head: the job knows how often it moved."""
+    gone = f"({', '.join(map(str, chained[left:]))})"
+    findings = found(
+        blue, f"DELETE FROM jobs_seal WHERE event_id IN {gone}", f"DELETE FROM jobs_event WHERE id IN {gone}"
+    )
+    if left > LAST_MOVE:
+        assert findings == []
+    else:
+        assert kinds(findings) == [("deleted", None)]
+        assert "job PC-1" in findings[0].message
+        assert findings[0].message.endswith(f"moved 2 times, but its history ends with move {1 if left else 0}")
 
 
 def test_the_cut_end_of_one_chain_shows_in_the_numbers_of_all(blue, chained):
@@ -316,7 +338,7 @@ def test_many_pages_are_read_as_one_chain(blue, batch, monkeypatch, django_asser
     Event.objects.bulk_create(Event(team=blue, batch=batch, verb="comment", reason=str(n)) for n in range(95))
     head(blue)
     pages = []
-    with django_assert_num_queries(10 * 2 + 4):
+    with django_assert_num_queries(10 * 2 + 5):
         assert list(verify(blue, reading=Reading(on_page=pages.append))) == []
     assert pages == [*range(10, 100, 10), 95]
     connection.check_constraints()

@@ -15,7 +15,7 @@ from jobs.history_chain import head, last_head, seal_pending
 from jobs.history_check import verify
 from jobs.lifecycle import annotate
 from jobs.models import Event, Team
-from jobs.noted_heads import note_heads, note_hourly
+from jobs.noted_heads import NEWEST, Newest, note_heads, note_hourly
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +132,49 @@ def test_the_sweep_notes_once_an_hour(blue, job, monkeypatch):
     assert len(noted(blue)) == 2
 
 
+def newest(team):
+    """The notes in the folder of the newest, by position."""
+    folder = f"{team.pk}/{NEWEST}"
+    return sorted(int(name.split("/")[-1].split("-")[0]) for name in storages["heads"].names_below(folder))
+
+
+def test_the_newest_head_is_noted_beside_those_of_the_hours(blue, red, job, django_assert_num_queries):
+    first = go_on(job)
+    note_heads()
+    notes = Newest()
+    assert (notes.note(), newest(blue)) == (1, [1])
+    with django_assert_num_queries(1):
+        assert notes.note() == 0  # nothing was sealed
+    last = go_on(job, 3)
+    assert (notes.note(), newest(blue)) == (1, [4])
+    assert noted(blue) == [first, last]
+    assert newest(red) == []
+    # Another machine, or the same one begun anew, lets go of what this one left.
+    go_on(job)
+    assert (Newest().note(), newest(blue)) == (1, [5])
+    assert (notes.note(), newest(blue)) == (0, [5])
+    assert kinds(blue) == []
+
+
+def test_an_end_that_was_cut_seconds_ago_is_found_also_when_the_chain_goes_on(blue, job):
+    notes = Newest()
+    go_on(job, 5)
+    notes.note()
+    cut_off(blue, 3)
+    assert kinds(blue) == [("cut", 5)]
+    go_on(job)
+    notes.note()
+    assert kinds(blue) == [("cut", 5)]
+    go_on(job)
+    notes.note()  # one seal at the place of another
+    go_on(job, 2)
+    notes.note()
+    assert kinds(blue) == [("edited", 5)]
+    assert newest(blue) == [5, 7], "the note that nothing goes on from stays"
+    assert Newest().note() == 0
+    assert newest(blue) == [5, 7]
+
+
 def test_a_storage_that_is_away_is_tried_again_and_said(blue, job, settings, tmp_path, caplog):
     go_on(job)
     (tmp_path / "heads").write_text("no folder")
@@ -161,8 +204,12 @@ def test_in_a_bucket_too(blue, red, job, s3):
     assert noted(blue) == heads[1:]
     assert noted(other) == []
     assert last_head(blue.pk) == heads[1]
+    Newest().note()
+    go_on(job)
+    Newest().note()
+    assert newest(blue) == [4]
     cut_off(blue, 1)
-    assert kinds(blue) == [("cut", 3)]
+    assert kinds(blue) == [("cut", 4)]
 
 
 def test_notes_that_cannot_be_read_are_no_verdict(blue, job, s3, settings):

@@ -81,7 +81,7 @@ def test_the_clusters_of_a_machine_that_is_drained_or_blocked_end_and_come_back_
 
 
 def test_a_storage_that_hangs_keeps_nobody_from_guarding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep of strays asks the storage."""
+    """The sweep of strays and the notes of heads ask the storage."""
     begun, release = threading.Semaphore(0), threading.Event()
 
     def hang() -> None:
@@ -90,15 +90,15 @@ def test_a_storage_that_hangs_keeps_nobody_from_guarding(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(sweeping, "sweep_strays", hang)
     monkeypatch.setattr(supervisor, "STRAYS_EVERY_SECONDS", -1.0)
-    here = Supervisor(queues=[Queue.LIGHT])
+    strays = Supervisor(queues=[Queue.LIGHT])._strays
     for _ in range(3):
-        here._sweep_strays()
+        strays.tend()
     assert begun.acquire(timeout=60)
     assert not begun.acquire(blocking=False), "one at a time"
     release.set()
-    here._strays.join()
-    here._sweep_strays()
-    here._strays.join()
+    strays.thread.join()
+    strays.tend()
+    strays.thread.join()
     assert begun.acquire(blocking=False), "the next one when it is over"
 
 
