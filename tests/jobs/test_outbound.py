@@ -31,9 +31,11 @@ def test_who_reads_on_after_the_hang_up_is_told_that_it_was_late(settings, lengt
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=never_end, args=[listener], daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with (
-            pytest.raises(TimeoutError, match=r"more than 0.3 s"),
-            answered("GET", url, headers={}, seconds=SECONDS) as response,
-        ):
-            assert refused.wait(60)
-            response.read()
+        with pytest.raises(TimeoutError, match=r"more than 0.3 s"):
+            read_late(url, refused)
+
+
+def read_late(url: str, refused: threading.Event) -> bytes:
+    with answered("GET", url, headers={}, seconds=SECONDS) as response:
+        assert refused.wait(60)
+        return response.read()
