@@ -159,6 +159,8 @@ class _Pinned(http.client.HTTPConnection):
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
         self.wire = self.sock
+        if self.is_late:
+            raise TimeoutError  # the time was over before there was anything to hang up on
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()
 

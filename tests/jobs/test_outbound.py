@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from jobs import outbound
 from jobs.outbound import answered
 
 SECONDS = 0.3
@@ -39,3 +40,19 @@ def read_late(url: str, refused: threading.Event) -> bytes:
     with answered("GET", url, headers={}, seconds=SECONDS) as response:
         assert refused.wait(60)
         return response.read()
+
+
+def test_a_connection_that_comes_about_when_the_time_is_over_is_hung_up_on_too(settings, monkeypatch):
+    """The name server was slow: there was nothing to hang up on when the time was over, and later nobody would."""
+    settings.WEBHOOK_ALLOWED_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    over = threading.Event()
+    hang_up, resolve = outbound._Pinned.hang_up, outbound.resolve
+    monkeypatch.setattr(outbound._Pinned, "hang_up", lambda self: (hang_up(self), over.set()))
+    monkeypatch.setattr(outbound, "resolve", lambda *where: over.wait(60) and resolve(*where))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(TimeoutError, match=r"more than 0.3 s"):
+            read_late(url, over)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(1) == b"", "it asked, and would have read for as long as anything came"
