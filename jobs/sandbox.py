@@ -101,12 +101,17 @@ def _await_end(channel: socket.socket) -> None:
 
 
 def _watch(channel: socket.socket, limits: Limits, beat: Beat) -> int | None:
-    """Listens until the stage is done, or its process ended without being done: returns the wait status then."""
+    """Listens until the stage is done, or its process ended without being done: returns the wait status then.
+
+    The stage's time begins when a process has taken it up: waiting for one is not its fault.
+    """
     began = time.monotonic()
     step, percent = "", 0.0
     while True:
         if select.select([channel], [], [], TICK_SECONDS)[0]:
             message = channel.recv(MESSAGE_BYTES)
+            if not step:
+                began = time.monotonic()
             if not message:
                 who = "server" if step else "process"
                 raise StageFailed(f"the stage {who} was killed from outside", error_class="worker")
@@ -120,7 +125,7 @@ def _watch(channel: socket.socket, limits: Limits, beat: Beat) -> int | None:
                 case ["done"]:
                     return None
         passed = time.monotonic() - began
-        if passed > limits.seconds:
+        if step and passed > limits.seconds:
             raise StageFailed(f"took longer than {limits.seconds:.0f} s at: {step}", error_class="time")
         if not step and passed > START_SECONDS:
             raise StageFailed(f"no process took up the stage within {START_SECONDS:.0f} s", error_class="worker")
