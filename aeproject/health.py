@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import math
 import threading
 import time
 import uuid
@@ -84,7 +85,7 @@ class StorageProbe:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._good_at = -STORAGE_SECONDS
+        self._good_at = -math.inf
         self.under_way: Future[None] | None = None
 
     def check(self) -> None:
