@@ -67,7 +67,7 @@ class Cable:
 
 
 def _ip(*arguments: str) -> str:
-    done = subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=10)  # noqa: S603, S607
+    done = subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=60)  # noqa: S603, S607
     return done.stdout
 
 

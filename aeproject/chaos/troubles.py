@@ -159,6 +159,7 @@ class Attacker:
             return
         strike = trouble.strike(self.dice)
         if strike is None:
+            self._deck.append(trouble)  # so that a run meets it all the same
             return
         self.caused[trouble.name] += 1
         if strike.end is not None:
