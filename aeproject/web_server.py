@@ -21,7 +21,7 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 HOST = "127.0.0.1"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 BACKLOG = 2048
 """As gunicorn gives to sockets that it opens itself."""
 CONFIGURATION = Path(settings.BASE_DIR) / "gunicorn.conf.py"
