@@ -165,7 +165,7 @@ def test_bytes_have_their_own_content_type(olga):
 
 def test_while_another_adds_one_is_told_to_wait(olga):
     address = begin(olga)["Location"]
-    SentFile.objects.update(writer="0" * 32, writer_until=timezone.now() + timedelta(seconds=20))
+    SentFile.objects.update(writer="0" * 32, writer_until=timezone.now() + timedelta(hours=1))
     answer = patch(olga, address, b"01234")
     assert (answer.status_code, answer["Retry-After"]) == (423, "2")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
+PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -37,6 +39,15 @@ def status(code: int, body: str = "", **headers: str) -> Reply:
 
 def hang_up(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.close()
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port of loopback at which nobody listens. It is nobody else's meanwhile, and free for ``receiving``."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @contextmanager
@@ -89,8 +100,9 @@ class _AnyPort(Controller):
 def mail_server(settings: Any) -> Iterator[_Mailbox]:
     """Points Django's SMTP backend at a server of our own."""
     mailbox = _Mailbox()
-    controller = _AnyPort(mailbox, hostname="127.0.0.1", port=0)
+    controller = _AnyPort(mailbox, hostname="127.0.0.1", port=0, ready_timeout=PATIENCE_SECONDS)
     controller.start()
+    settings.EMAIL_TIMEOUT = PATIENCE_SECONDS
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = controller.hostname, controller.port
     try:

@@ -61,6 +61,7 @@ def broker_away(monkeypatch, settings):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         use(monkeypatch, settings, host="127.0.0.1", port=taken.getsockname()[1], password="a-password")
+        monkeypatch.setattr(queue, "AWAY_SECONDS", 3600.0)
         yield
 
 

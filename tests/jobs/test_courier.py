@@ -21,9 +21,11 @@ def process(monkeypatch):
 
     def sleeper(command, **options):
         started.append(command)
-        return real(["sleep", "60"], **options)
+        return real(["sleep", "600"], **options)
 
     monkeypatch.setattr(courier.subprocess, "Popen", sleeper)
+    monkeypatch.setattr(courier, "START_SECONDS", 3600.0)
+    monkeypatch.setattr(courier, "STOP_SECONDS", 60.0)
     guard = Courier()
     yield guard, started
     guard.end()
@@ -47,7 +49,7 @@ def test_a_courier_that_was_killed_is_replaced_but_not_in_a_flurry(process, monk
     guard, started = process
     monkeypatch.setattr(courier, "START_SECONDS", 0.0)
     guard.tend()
-    monkeypatch.setattr(courier, "START_SECONDS", 60.0)
+    monkeypatch.setattr(courier, "START_SECONDS", 3600.0)
     os.kill(guard._process.pid, signal.SIGKILL)
     guard._process.wait()
     guard.tend()

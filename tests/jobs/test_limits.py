@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from jobs import limits
 from jobs.limits import TooMany, count_for_project, count_request
 from jobs.models import RequestWindow, TokenBucket
 from jobs.states import Stage, State
@@ -25,6 +26,20 @@ def _few(settings):
     settings.PROJECT_REQUESTS_PER_MINUTE = 4
 
 
+@pytest.fixture
+def _still(monkeypatch):
+    """For the limits the database's time stands still: nothing fills or slides because this machine is slow."""
+    read, moments = limits._read, []
+
+    def read_at_once(rows, new):
+        row, now = read(rows, new)
+        moments.append(now)
+        return row, moments[0]
+
+    monkeypatch.setattr(limits, "_read", read_at_once)
+
+
+@pytest.mark.usefixtures("_still")
 def test_the_request_after_the_last_one_is_refused_and_told_when_to_come_back(people):
     for _ in range(3):
         count_request(people.olga)
@@ -34,6 +49,7 @@ def test_the_request_after_the_last_one_is_refused_and_told_when_to_come_back(pe
     count_request(people.rita)
 
 
+@pytest.mark.usefixtures("_still")
 def test_the_window_slides(people):
     for _ in range(3):
         count_request(people.olga)
@@ -50,6 +66,7 @@ def test_the_window_slides(people):
         count_request(people.olga)
 
 
+@pytest.mark.usefixtures("_still")
 def test_who_was_refused_is_not_punished_for_asking(people):
     for _ in range(3):
         count_request(people.olga)
@@ -59,6 +76,7 @@ def test_who_was_refused_is_not_punished_for_asking(people):
     assert len(RequestWindow.objects.get(user=people.olga).stamps) == 3
 
 
+@pytest.mark.usefixtures("_still")
 def test_a_bucket_empties_and_fills_steadily(db):
     for _ in range(4):
         count_for_project("batch:1")
@@ -73,6 +91,7 @@ def test_a_bucket_empties_and_fills_steadily(db):
         count_for_project("batch:1")
 
 
+@pytest.mark.usefixtures("_still")
 def test_a_bucket_holds_no_more_than_its_limit(db):
     count_for_project("batch:1")
     TokenBucket.objects.update(filled_at=0)
@@ -102,6 +121,7 @@ def test_a_clock_that_is_wrong_changes_nothing(people, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_still")
 @pytest.mark.parametrize("count", ["user", "project"])
 def test_racing_requests_never_pass_a_limit(people, count):
     results: list[bool] = []

@@ -19,13 +19,13 @@ from jobs.parentage import PARENT_VARIABLE, child_environment
 from jobs.workers import NAME_VARIABLE
 
 START_A_PROGRAM = (
-    "import subprocess, sys; print(subprocess.Popen(['sleep', '60'], start_new_session=True).pid, flush=True)"
+    "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid, flush=True)"
 )
 STAY = "; sys.stdin.read()"
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         threading.Event().wait(0.01)
@@ -106,7 +106,7 @@ def test_a_frozen_cluster_hears_that_its_supervisor_is_gone(machine, start, is_l
     os.kill(cluster.pid, signal.SIGTERM)
     Orphans(machine).look()
     if is_left:
-        assert cluster.wait(30) == -signal.SIGTERM
+        assert cluster.wait(60) == -signal.SIGTERM
     else:
         assert state(cluster.pid) == "T", "freezing and waking what it guards is the supervisor's own business"
 

@@ -69,7 +69,7 @@ def test_the_clusters_of_a_machine_that_is_drained_or_blocked_end_and_come_back_
     monkeypatch.setattr(cluster, "start", lambda: again.append(None))
     Worker.objects.update(state=state)
     here._beat()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert (tmp_path / "finished").exists()
     cluster.tend()
     here._beat()
@@ -102,7 +102,8 @@ def test_a_storage_that_hangs_keeps_nobody_from_guarding(monkeypatch: pytest.Mon
     assert begun.acquire(blocking=False), "the next one when it is over"
 
 
-def test_what_runs_may_finish(start: Start, tmp_path: Path) -> None:
+def test_what_runs_may_finish(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 60.0)
     here, process = start(POLITE)
     here._end()
     assert (tmp_path / "finished").exists()

@@ -19,15 +19,16 @@ from jobs import outbound, webhooks
 from jobs.models.notice import new_secret
 from jobs.outbound import Refused, check_address, check_url
 from jobs.webhooks import send
-from tests.jobs.receivers import hang_up, receiving, status
+from tests.jobs.receivers import PATIENCE_SECONDS, hang_up, receiving, status
 
 SECRET = new_secret()
 PAYLOAD = {"type": "test", "timestamp": "2026-01-01T00:00:00+00:00", "data": {"name": "Größe"}}
 
 
 @pytest.fixture
-def loopback(settings):
+def loopback(settings, monkeypatch):
     settings.WEBHOOK_ALLOWED_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    monkeypatch.setattr(webhooks, "SECONDS", PATIENCE_SECONDS)  # no answer is late because this machine is slow
 
 
 def post(url: str) -> webhooks.Answer:
