@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, QuerySet, Sum
 
-from batches.rollup import COUNTS, batch_state
+from batches.rollup import BATCH_STATES, COUNTS, batch_state
 from jobs.models import Job
 from jobs.states import PUBLIC_STATES, Stage, State, public_state
 
 if TYPE_CHECKING:
     from batches.models import Batch
 
-SEGMENTS = ("completed", "in_review", "processing", "failed", "on_hold", "pending", "cancelled")
+SEGMENTS = {
+    "completed": "completed",
+    "in_review": "in review",
+    "processing": "in work",
+    "failed": "failed",
+    "on_hold": "on hold",
+    "pending": "pending",
+    "cancelled": "cancelled",
+}
+"""The parts of a batch's bar in their order, and their words."""
+TOLD = ("in_review", "processing", "failed")
+"""The parts that are told in words beside what is completed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +40,17 @@ class Segment:
     start_percent: float
     width_percent: float
     jobs: int
+
+    def __str__(self) -> str:
+        return f"{self.jobs:,} {SEGMENTS[self.name]}"
+
+    @property
+    def start(self) -> str:
+        return f"{self.start_percent:.3f}"
+
+    @property
+    def width(self) -> str:
+        return f"{self.width_percent:.3f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +112,11 @@ class Figures:
         return batch_state(self.counts)
 
     @cached_property
+    def badge(self) -> tuple[str, str, str]:
+        """Label, icon and class of the state."""
+        return BATCH_STATES[self.state]
+
+    @cached_property
     def percent(self) -> float:
         return percent_of(self.jobs)
 
@@ -103,6 +130,13 @@ class Figures:
                 segments.append(Segment(name=name, start_percent=start, width_percent=width, jobs=jobs))
                 start += width
         return tuple(segments)
+
+    @property
+    def words(self) -> str:
+        """How far the batch is, in one line: written here, since templates take long over numbers."""
+        parts = [f"{int(self.percent + 0.5)} % · {self.counts['completed']:,} of {self.total:,} completed"]
+        parts += [str(segment) for segment in self.segments if segment.name in TOLD]
+        return ", ".join(parts)
 
     @property
     def key(self) -> str:

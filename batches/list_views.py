@@ -82,7 +82,7 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
         "title": "Batches",
         "page": found,
         "rows": _rows(list(found.object_list)),
-        "states": BATCH_STATES,
+        "states": [(name, label) for name, (label, *_) in BATCH_STATES.items()],
         "prefixes": _names(Batch.objects.visible_to(user), "prefix"),
         "teams": sorted(teams, key=lambda team: team.name),
         "people": sorted({member.user.username for member in members}),

@@ -32,15 +32,16 @@ RULES: tuple[Rule, ...] = (
     ("cancelled", (("cancelled",),)),
 )
 EMPTY = "queued"
-BATCH_STATES = (
-    "queued",
-    "processing",
-    "awaiting_review",
-    "completed",
-    "completed_with_errors",
-    "failed",
-    "cancelled",
-)
+BATCH_STATES: dict[str, tuple[str, str, str]] = {
+    "queued": ("Queued", "clock", ""),
+    "processing": ("Processing", "spinner", "state-processing"),
+    "awaiting_review": ("Awaiting review", "eye", "state-awaiting_review"),
+    "completed": ("Completed", "check", "badge-ok"),
+    "completed_with_errors": ("Completed with errors", "alert", "badge-warn"),
+    "failed": ("Failed", "x-circle", "badge-bad"),
+    "cancelled": ("Cancelled", "ban", "state-cancelled"),
+}
+"""The states of batches in the order in which people are offered them: label, icon and class of the badge."""
 
 
 def batch_state(counts: Mapping[str, int]) -> str:

@@ -27,7 +27,7 @@ CHOICE_ALL, CHOICE_GOOD = "all", "good"
 
 class BatchStateField(NamedChoice):
     def __init__(self, **options: Any) -> None:
-        super().__init__(BATCH_STATES, component="BatchState", **options)
+        super().__init__(list(BATCH_STATES), component="BatchState", **options)
 
 
 class CountsSerializer(serializers.Serializer[Any]):

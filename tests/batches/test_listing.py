@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from batches.figures import Figures
 from batches.models import Batch
 from batches.naming import amend, open_batch
 from batches.verbs import BATCH_VERBS, act_on_many
@@ -436,11 +437,11 @@ def test_names_are_escaped(as_olga, people, batch):
 
 
 def test_large_counts_are_grouped():
-    counts = {"completed": 1_500, "in_review": 0, "processing": 98_500, "failed": 0}
-    figures = {"counts": counts, "total": 100_000, "percent": 1.5, "segments": []}
-    row = {"batch": {"pk": 1, "figures": figures}}
-    assert ">100,000<" in render_to_string("batches/list_files.html", {"row": row})
-    assert "1,500 of 100,000 completed, 98,500 in work" in render_to_string("batches/list_progress.html", {"row": row})
+    figures = Figures(jobs={(Stage.DELIVERY, State.DONE): 1_500, (Stage.MATCHING, State.RUNNING): 98_500})
+    told = render_to_string("batches/list_figures.html", {"row": {"batch": {"pk": 1, "figures": figures}}})
+    assert ">100,000<" in told
+    assert " % · 1,500 of 100,000 completed, 98,500 in work<" in told
+    assert 'aria-label="1,500 completed, 98,500 in work"' in told
     summary = {"counts": {"pending": 2_500}}
     words = render_to_string("batches/start.html", {"summary": summary, "roles": ["operator"], "batch": {"pk": 1}})
     assert "2,500 jobs wait for the start." in words
