@@ -234,9 +234,8 @@ def freeze(pid: int) -> None:
 
 
 @contextlib.contextmanager
-def stages_held(cluster: Cluster) -> Iterator[None]:
-    """No stage goes on in the body of ``with``: whatever a worker begins, it is busy with it for as long as that."""
-    server = cluster.stage_server
+def stages_held(server: int) -> Iterator[None]:
+    """No stage of this server goes on in the body of ``with``: whatever a worker begins, it is busy for as long."""
     freeze(server)  # from now on it forks no more
     held = [server, *children(server)]
     for pid in held:
@@ -259,7 +258,7 @@ def test_a_batch_goes_through_whatever_is_killed_or_frozen_meanwhile(machine: Ma
     machine.start_batch(sources, "first")
     cluster = machine.cluster_of(supervisor.pid, after=cluster)
 
-    with stages_held(cluster):
+    with stages_held(cluster.stage_server):
         machine.start_batch(sources, "second")
         frozen, token = machine.freeze_a_busy_worker()
         server = cluster.stage_server
@@ -269,7 +268,7 @@ def test_a_batch_goes_through_whatever_is_killed_or_frozen_meanwhile(machine: Ma
     os.kill(frozen, signal.SIGCONT)
     wait_for(lambda: machine.query(f"select 1 from jobs_attempt where token = '{token}' and outcome = 'discarded'"))
 
-    with stages_held(cluster):
+    with stages_held(cluster.stage_server):
         machine.start_batch(sources, "third")
         busy, token = machine.freeze_a_busy_worker()
         kill(busy)
