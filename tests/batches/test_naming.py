@@ -94,7 +94,7 @@ def test_another_reason_not_to_save_is_not_taken_for_a_race(people, blue):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_doors_that_number_batches_at_once_leave_no_gap_and_give_no_number_twice():
+def test_doors_that_number_batches_at_once_leave_no_gap_and_give_no_number_twice(at_night):
     """Each opens batches, moves them to another prefix, and rolls some openings and moves back."""
     team = Team.objects.create(name="Racers", slug="racers")
     user = make_person("runner", team, "operator")

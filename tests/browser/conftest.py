@@ -62,6 +62,23 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+def opened(page: Page, heading: str) -> None:
+    """Waits for the page of this heading and its scripts: what is chosen or typed before they run is lost on it."""
+    expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+    page.wait_for_load_state()
+
+
+TOASTS = """
+(() => {
+  const seen = new Set();
+  new MutationObserver(() => document.querySelectorAll(".toast").forEach((toast) => seen.add(toast)))
+    .observe(document, {childList: true, subtree: true});
+  window.wasTold = (words) => [...seen].some((toast) => toast.textContent.includes(words));
+})();
+"""
+"""Remembers what the page told: toasts go by themselves, and a test may look a moment later."""
+
+
 class Visitor:
     """A person in front of a browser window of their own. ``complaints`` are errors that the console showed."""
 
@@ -70,8 +87,9 @@ class Visitor:
         self.context = context
         self.address = address
         self.complaints: list[str] = []
+        context.add_init_script(TOASTS)
         self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("console", lambda message: self._note(message.type, f"{message.text} ({message.location['url']})"))
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
 
     def _note(self, kind: str, text: str) -> None:
@@ -80,6 +98,10 @@ class Visitor:
 
     def go(self, path: str) -> None:
         self.page.goto(self.address + path)
+
+    def is_told(self, words: str) -> None:
+        """Waits until a toast of the present page has said so, though it may be gone again."""
+        self.page.wait_for_function("words => window.wasTold(words)", arg=words)
 
     def log_in(self, user: User) -> None:
         """Through the login page, as everybody."""
@@ -135,4 +157,7 @@ def worker(live_server: Any, settings: Any, tmp_path: Path) -> Iterator[subproce
     process = subprocess.Popen([sys.executable, "manage.py", "work"], cwd=ROOT, env=environment)
     yield process
     process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    try:
+        process.wait(60)
+    finally:
+        process.kill()

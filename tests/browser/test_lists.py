@@ -33,11 +33,13 @@ def test_filters_stay_with_back_and_reload(visit: Visit, people: People, batch: 
     expect(page.locator("#clients option")).to_have_count(2)
     page.get_by_label("Client").press_sequentially("ad")
     expect(page.locator("#clients option")).to_have_count(1)
-    page.get_by_label("Client").fill("Ada")
-    page.get_by_label("Client").press("Enter")
+    # By keys alone: a choice that is made at once sends the form, and Enter would send it again.
+    for key in ("Control+a", "A", "d", "a", "Enter"):
+        page.keyboard.press(key)
     expect(page).to_have_url(re.compile("client=Ada"))
     expect(line(page, "Spring")).to_be_visible()
     expect(line(page, "Winter")).to_have_count(0)
+    page.wait_for_load_state()
     page.get_by_text("More filters").click()
     page.get_by_label("Opened by").select_option("olga")
     expect(page).to_have_url(re.compile("client=Ada.*who=olga"))
@@ -73,7 +75,7 @@ def test_many_batches_are_cancelled_after_a_question(visit: Visit, people: Peopl
     page.go_back()
     page.get_by_label("Reason, for the history").fill("The client left.")
     page.get_by_role("button", name="Cancel 2 batches").click()
-    expect(page.get_by_text("Cancel: 2 batches.")).to_be_visible()
+    visitor.is_told("Cancel: 2 batches.")
     # A reload asks nothing of the server again, and the filters are still there.
     page.reload()
     expect(page).to_have_url(re.compile(r"\?sort=name$"))
@@ -187,9 +189,9 @@ def test_the_list_opens_a_batch_and_follows_its_work(visit: Visit, people: Peopl
 def test_a_late_click_in_a_list_tells_who_was_first(visit: Visit, people: People, batch: Batch) -> None:
     job = at_matching(batch)
     visitor = visit(people.olga)
-    visitor.go(reverse("admin:batch", args=[batch.pk]))
     page = visitor.page
     page.route("**/changes/**", lambda route: route.abort())
+    visitor.go(reverse("admin:batch", args=[batch.pk]))
     decide(people.rita, job, "approve_matches", version=job.version)
     page.get_by_role("button", name=f"Hold {job.job_id}").click()
     expect(page.locator(".toast-error")).to_contain_text("has changed")

@@ -21,7 +21,7 @@ from jobs.states import Stage, State
 from rendering.aftereffects.project import read_project
 from rendering.samples import tiny_document, tiny_project
 from review.decisions import decide
-from tests.browser.conftest import Visit, Visitor
+from tests.browser.conftest import Visit, Visitor, opened
 from tests.people import People, make_job
 from tests.review.builders import at_delivery, at_matching, at_preview
 
@@ -59,7 +59,7 @@ def match_of(job_id: str, kind: str) -> Match:
 def open_from_queue(page: Page, job_id: str) -> None:
     page.get_by_role("link", name="My queue").first.click()
     row_of(page, job_id).get_by_role("link", name=job_id).click()
-    expect(page.get_by_role("heading", name=job_id, level=1)).to_be_visible()
+    opened(page, job_id)
 
 
 def upload_and_start(operator: Visitor, files: list[Path]) -> None:
@@ -125,7 +125,7 @@ def watch_and_approve(approver: Visitor) -> None:
     expect(video).to_have_js_property("error", None)
     page.wait_for_function("document.querySelector('#player').readyState >= 2")
     page.get_by_role("button", name="Approve and next").click()
-    expect(page.get_by_text("Approved T-1")).to_be_visible()
+    approver.is_told("Approved T-1")
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_a_stale_page_is_told_what_happened_meanwhile(visit: Visit, people: Peop
     early.page.get_by_text("More", exact=True).click()
     early.page.get_by_role("button", name="Put on hold …").click()
     early.page.get_by_role("button", name="Put on hold", exact=True).click()
-    expect(early.page.get_by_text("is on hold").first).to_be_visible()
+    early.is_told("is on hold")
 
     page = late.page
     with page.expect_response(lambda answer: answer.request.method == "POST") as answer:
@@ -196,7 +196,7 @@ def test_reviewer_and_approver_need_no_mouse(visit: Visit, people: People, batch
     keys.press("j")
     expect(reviewer.page.get_by_role("link", name=first.job_id)).to_be_focused()
     keys.press("Enter")
-    expect(reviewer.page.get_by_role("heading", name=first.job_id, level=1)).to_be_visible()
+    opened(reviewer.page, first.job_id)
     # Into the first slot's choice, and the next layer of its kind.
     keys.press("j")
     keys.press("Enter")
@@ -212,7 +212,7 @@ def test_reviewer_and_approver_need_no_mouse(visit: Visit, people: People, batch
     approver = visit(people.adam)
     approver.go(reverse("admin:job_preview", args=[watched.pk]))
     approver.page.keyboard.press("a")
-    expect(approver.page.get_by_text("Nothing else waits for you.")).to_be_visible()
+    approver.is_told("Nothing else waits for you.")
     assert place_of(watched.job_id) == (Stage.DELIVERY, State.QUEUED)
 
 
@@ -229,7 +229,7 @@ def test_a_forced_approval_counts_its_words(visit: Visit, people: People, batch:
     page.locator("#force-reason").fill("As is, says the client.")
     expect(page.get_by_text("enough")).to_be_visible()
     page.get_by_role("button", name="Force-approve", exact=True).click()
-    expect(page.get_by_text(f"Force-approved {job.job_id}")).to_be_visible()
+    approver.is_told(f"Force-approved {job.job_id}")
     assert place_of(job.job_id) == (Stage.DELIVERY, State.QUEUED)
     assert job.decisions.get().reason == "As is, says the client."
 

@@ -67,13 +67,14 @@ def test_two_tabs_and_a_slow_network_lose_no_change(visit: Visit, people: People
     # Two changes and the approval, each faster than the network: they arrive in their order.
     held: list[Route] = []
     page.route("**/matching/amend/", lambda route: route.continue_() if held else held.append(route))
-    page.locator("#choice-1").select_option("")
+    with page.expect_request("**/matching/amend/"):
+        page.locator("#choice-1").select_option("")
     page.locator("#choice-2").select_option("")
     page.get_by_role("button", name="Approve and next").click()
     page.wait_for_function("document.body.classList.contains('is-changing')")
     assert len(held) == 1
     held[0].continue_()
-    expect(page.get_by_text("Nothing else waits for you.")).to_be_visible()
+    visitor.is_told("Nothing else waits for you.")
     job.refresh_from_db()
     assert layers(job)[:2] == [None, None]
     assert job.stage == Stage.PREVIEW

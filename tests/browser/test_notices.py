@@ -53,7 +53,7 @@ def test_what_is_told_is_chosen_and_kept(visit: Visit, people: People) -> None:
     waiting.get_by_role("combobox").select_option("digest")
     page.get_by_role("button", name="Keep").click()
     # A page that is on its way to another cannot be loaded anew.
-    expect(page.get_by_text("Your choice is kept")).to_be_visible()
+    visitor.is_told("Your choice is kept")
     page.reload()
     expect(waiting.get_by_role("checkbox")).to_be_checked()
     expect(waiting.get_by_role("combobox")).to_have_value("digest")

@@ -16,7 +16,7 @@ from jobs.states import Stage, State
 from jobs.store import put_asset
 from rendering.video import write_preview_videos
 from tests.batches.bundles.stock import release
-from tests.browser.conftest import Visit
+from tests.browser.conftest import PATIENCE_MS, Visit
 from tests.people import People, make_job
 from tests.rendering.test_video import moving_stage
 from tests.rendering.test_video_files import plain
@@ -36,6 +36,7 @@ def test_a_link_is_made_opened_without_an_account_and_taken_back(
     expect(page.get_by_role("button", name="Copy")).to_be_visible()
 
     stranger = chromium.new_context(viewport={"width": 390, "height": 844}, accept_downloads=True)
+    stranger.set_default_timeout(PATIENCE_MS)
     outside = stranger.new_page()
     outside.goto(address)
     expect(outside.get_by_role("heading", name="Spring", level=1)).to_be_visible()
@@ -67,6 +68,7 @@ def test_the_film_of_a_link_plays_without_an_account(
         put_asset(path, team=job.team, job=job, stage=Stage.PREVIEW, kind=kind, name=path.name)
     _, token = share(people.olga, batch, kinds=["previews"], days=7)
     stranger = chromium.new_context()
+    stranger.set_default_timeout(PATIENCE_MS)
     page = stranger.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

@@ -14,7 +14,7 @@ from jobs import pieces, sending
 from jobs.models import SentFile
 from rendering.samples import tiny_document, tiny_project
 from tests.batches.sheets import good_rows, sheet_of
-from tests.browser.conftest import Visit
+from tests.browser.conftest import PATIENCE_MS, Visit
 from tests.people import People
 
 PIECE_BYTES = 100_000
@@ -44,11 +44,13 @@ def row(page: Page, name: str) -> Any:
 
 
 class Wire:
-    """The pieces that go over the wire; ``cut`` breaks the connection at a piece that begins there, once."""
+    """The pieces that go over the wire; ``cut`` breaks the connection at a piece that begins there, once; from the one
+    that begins at ``falls_at`` on, nothing goes over it until ``is_down`` is taken back."""
 
     def __init__(self, page: Page) -> None:
         self._offsets: dict[str, list[int]] = {}
         self.cut: set[int] = set()
+        self.falls_at: int | None = None
         self.is_down = False
         page.route("**/api/files/**", self._pass)
 
@@ -56,6 +58,8 @@ class Wire:
         request = route.request
         offset = int(request.headers.get("upload-offset", -1))
         is_piece = request.method == "PATCH" and bool(request.post_data_buffer)
+        if is_piece and offset == self.falls_at:
+            self.is_down, self.falls_at = True, None
         if self.is_down or (is_piece and offset in self.cut):
             self.cut.discard(offset)
             route.abort("connectionreset")
@@ -93,14 +97,13 @@ def test_after_a_reload_a_file_goes_on_where_it_ended(visit: Visit, people: Peop
     visitor.go(NEW)
     page = visitor.page
     wire = Wire(page)
-    wire.cut = {3 * PIECE_BYTES}
+    wire.falls_at = 3 * PIECE_BYTES
     film = files[3]
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("input[type=file]").set_input_files([film])
     expect(row(page, "film.mov")).to_contain_text("Trying again")
     expect(row(page, "film.mov").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "66")
     expect(page.get_by_role("progressbar", name="All files")).to_have_attribute("aria-valuenow", "66")
-    wire.is_down = True
     assert SentFile.objects.get().received_bytes == 3 * PIECE_BYTES
 
     visitor.go(NEW)
@@ -214,6 +217,7 @@ def test_without_scripts_the_form_sends_the_files(visit: Visit, people: People, 
     plain = visitor.context.browser.new_context(  # type: ignore[union-attr]
         java_script_enabled=False, storage_state=visitor.context.storage_state()
     )
+    plain.set_default_timeout(PATIENCE_MS)
     page = plain.new_page()
     page.goto(f"{visitor.address}{NEW}")
     page.locator("input[type=file]").set_input_files(files[:3])

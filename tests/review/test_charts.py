@@ -42,6 +42,12 @@ def history(job, *moves, ago=timedelta(0)):
         )
 
 
+def noon_of_yesterday():
+    """How long ago it was: no midnight comes between moves around it."""
+    noon = timezone.localtime(timezone.now() - timedelta(days=1)).replace(hour=12, minute=0)
+    return timezone.now() - noon
+
+
 def named(user, days=7):
     return {figure.key: figure for figure in figures(user, days).figures}
 
@@ -83,6 +89,7 @@ def test_outcomes_count_a_job_once_a_day(people, batch):
         (1, "retry", Stage.PREVIEW, S.FAILED, S.QUEUED),
         (2, "fail", Stage.PREVIEW, S.RUNNING, S.FAILED),
         (3, "cancel", Stage.PREVIEW, S.FAILED, S.CANCELLED),
+        ago=noon_of_yesterday(),
     )
     old = make_job(batch, Stage.DELIVERY, S.DONE)
     history(old, (0, "deploy", Stage.DELIVERY, S.RUNNING, S.DONE), ago=timedelta(days=3))

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def worker():
+def worker(monkeypatch):
+    """A machine that stays there however long a test takes."""
+    monkeypatch.setattr(workers, "SILENT", timedelta(hours=1))
     return workers.announce([Queue.LIGHT])
 
 
