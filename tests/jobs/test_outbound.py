@@ -36,6 +36,16 @@ def test_who_reads_on_after_the_hang_up_is_told_that_it_was_late(settings, lengt
             read_late(url, refused)
 
 
+def test_an_answer_is_late_by_the_clock_though_nobody_has_hung_up_yet(settings, monkeypatch):
+    """A busy machine: the socket's own time is over before the thread that hangs up has its turn."""
+    settings.WEBHOOK_ALLOWED_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    monkeypatch.setattr("jobs.outbound._Pinned.hang_up", lambda connection: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(TimeoutError, match=r"more than 0.3 s"):
+            read_late(url, threading.Event())
+
+
 def read_late(url: str, refused: threading.Event) -> bytes:
     with answered("GET", url, headers={}, seconds=SECONDS) as response:
         assert refused.wait(60)
