@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from jobs import history_guards
 
 pytest_plugins = ["tests.people", "tests.object_store", "tests.doors"]
+
+# A machine that stops for a moment makes no example wrong: how long one takes, or is looked for, fails no test.
+examples.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("unhurried")
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 

@@ -355,7 +355,7 @@ def test_triggers_that_are_gone_are_found(chained):
     assert list(unguarded()) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_change_of_any_text_is_missed(blue, chained, data):
     """Any text and any data in place of what was there: found unless it is the same."""

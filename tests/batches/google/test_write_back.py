@@ -296,7 +296,7 @@ typed = st.sampled_from(["", "", "text", "=F(1)", "'=x", " "]) | st.builds(Spill
 keys = st.sampled_from(["A-1", "A-2", "A-3", " A-4", "", "=K(2)"])
 
 
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rows=st.lists(st.tuples(keys, typed, typed, typed), max_size=8),
     titles=st.permutations(["job_id", "State", "Link", "Mine"]),

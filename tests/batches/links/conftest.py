@@ -12,6 +12,7 @@ from batches.links import linking
 from batches.models import LinkedSheet
 from jobs import chores, tasks
 from jobs.models import Errand
+from jobs.retries import Policy
 from tests.batches.google.fake import ID, Tab, google
 from tests.batches.sheets import aepx_bytes, psd_bytes, put_in_root
 
@@ -20,6 +21,12 @@ HEADER = ["job_id", "psd_path", "aepx_path", "output_name", "Colour", "State", "
 
 def cells(number, colour="red"):
     return [f"J-{number}", "a.psd", "a.aepx", f"out-{number}.aep", colour, "", "", ""]
+
+
+@pytest.fixture(autouse=True)
+def _failures_wait(monkeypatch):
+    """What failed is due again when a test says so, however slow the machine is."""
+    monkeypatch.setattr(Policy, "delay_seconds", lambda self, attempt: 3600.0)
 
 
 @pytest.fixture
