@@ -52,6 +52,11 @@
     const select = event.target.closest("[data-choice]");
     if (select) amend(select.closest("[data-slot]").dataset.slot, select.value);
   });
+  // What was chosen before this ran. What a browser kept from an earlier visit is no choice: autocomplete is off.
+  all("[data-choice]").forEach((select) => {
+    const shown = [...select.options].find((option) => option.defaultSelected) ?? select.options[0];
+    if (select.selectedOptions[0] !== shown) select.dispatchEvent(new Event("change", { bubbles: true }));
+  });
   document.addEventListener("click", (event) => {
     const empty = event.target.closest("[data-empty]");
     if (empty) amend(empty.closest("[data-slot]").dataset.slot, "");

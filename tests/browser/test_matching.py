@@ -84,3 +84,24 @@ def test_two_tabs_and_a_slow_network_lose_no_change(visit: Visit, people: People
     expect(other.get_by_role("alert")).to_contain_text("rita approved the matches")
     job.refresh_from_db()
     assert layers(job)[0] is None
+
+
+def test_what_is_chosen_before_the_scripts_run_is_sent(visit: Visit, people: People, batch: Batch) -> None:
+    job = at_matching(batch)
+    proposed = layers(job)
+    visitor = visit(people.rita)
+    page = visitor.page
+    held: list[Route] = []
+    page.route("**/review*.js*", lambda route: held.append(route))
+    with page.expect_request("**/review*.js*"):
+        page.goto(visitor.address + reverse("admin:job_matching", args=[job.pk]), wait_until="commit")
+    page.locator("#choice-1").select_option("")
+    held[0].continue_()
+    expect(page.locator("[data-slot]").first).to_contain_text("Empty")
+    assert layers(job) == [None, *proposed[1:]]
+    # As it is when nobody chose: nothing is sent.
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.unroute("**/review*.js*")
+    page.reload()
+    assert "POST" not in sent
