@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, V
 from django.db.models.functions import Coalesce, Concat, Now
 from django.urls import reverse
 
+from jobs import clock
 from jobs.claims import lease_end
 from jobs.compiled import Rows, given
 from jobs.errors import Conflict, LeaseLost, RateLimited
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(days=7)
-MOST_WAIT = timedelta(hours=1)
-"""For another's limit to pass, whatever they say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +188,10 @@ def perform(held: Held) -> None:
     except (OperationalError, InterfaceError) as error:
         connection.close()
         _fail(held, f"{type(error).__name__}: {error}", error_class="transient")
+    except RateLimited as error:
+        _fail(held, str(error), error_class="rate", asked=error.retry_after_seconds)
     except OSError as error:
         _fail(held, f"{type(error).__name__}: {error}", error_class="transient")
-    except RateLimited as error:
-        _fail(held, str(error), error_class="rate", after_seconds=error.retry_after_seconds)
     except Exception as error:
         # A fault of ours: tried once more, as a stage would be, then told to whoever waits for it.
         logger.exception("errand %d failed", held.errand_id)
@@ -204,8 +203,8 @@ def _finish(held: Held) -> None:
     mine.update(state=Errand.DONE, token=None, lease_expires_at=None, ended_at=Now(), step="done", error="")
 
 
-def _fail(held: Held, error: str, *, error_class: str, after_seconds: float | None = None) -> None:
-    """``after_seconds`` is when somebody else allows the next attempt, at most MOST_WAIT."""
+def _fail(held: Held, error: str, *, error_class: str, asked: float | None = None) -> None:
+    """``asked`` is in how many seconds somebody else allows the next attempt."""
     policy = POLICIES[error_class]
     with transaction.atomic():
         locked = Errand.objects.select_for_update(of=("self",)).select_related("team")
@@ -214,8 +213,7 @@ def _fail(held: Held, error: str, *, error_class: str, after_seconds: float | No
             return
         freed = Errand.objects.filter(pk=errand.pk)
         if policy.tries_again(errand.attempts):
-            asked = None if after_seconds is None else min(timedelta(seconds=after_seconds), MOST_WAIT)
-            delay = asked or timedelta(seconds=policy.delay_seconds(errand.attempts))
+            delay = timedelta(seconds=policy.wait_seconds(errand.attempts, asked=asked))
             freed.update(
                 state=Errand.QUEUED,
                 token=None,
@@ -248,6 +246,11 @@ def _is_old_news(errand: Errand) -> bool:
         return True
     newest = failed.first()
     return newest is not None and not alike.filter(state=Errand.DONE, ended_at__gt=newest.ended_at).exists()
+
+
+def waits_until(errand: Errand) -> datetime | None:
+    """When it is tried again; None when it is due, or under way."""
+    return errand.available_at if errand.state == Errand.QUEUED and errand.available_at > clock.now() else None
 
 
 def left(found: QuerySet[Errand]) -> QuerySet[Errand]:

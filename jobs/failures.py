@@ -73,9 +73,7 @@ def _times(run: StageRun, policy: Policy) -> int:
 
 
 def _again(run: StageRun, policy: Policy, error: StageFailed) -> dict[str, Any]:
-    delay = error.retry_after_seconds
-    if delay is None:
-        delay = policy.delay_seconds(max(run.attempts, 1))
+    delay = policy.wait_seconds(max(run.attempts, 1), asked=error.retry_after_seconds)
     return {
         "state": StageRun.QUEUED,
         "available_at": Now() + timedelta(seconds=delay),

@@ -14,6 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
+from jobs.errors import RateLimited
+from jobs.outbound import retry_after_seconds
 from jobs.storage import PIECES, Content
 
 PART_BYTES = 16 * 2**20
@@ -21,6 +23,14 @@ PART_BYTES = 16 * 2**20
 TRIES = 3
 ABANDONED_AFTER = timedelta(hours=24)
 """No upload takes so long: what is older was left by a killed writer."""
+
+
+LIMITED = (429, 503)
+"""Too many requests, in HTTP's words and in S3's (Slow Down). An answer to HEAD has no body that tells more."""
+
+
+class Busy(RateLimited, OSError):
+    """The object storage wants fewer requests than we send: we go on when it allows."""
 
 
 class S3ObjectStorage(S3Storage):  # type: ignore[misc]
@@ -252,6 +262,10 @@ def _told(name: str) -> Iterator[None]:
         if _status(error) == 404:
             raise FileNotFoundError(f"{name} is not in the object storage") from None
         code = error.response["Error"]["Code"]
+        if _status(error) in LIMITED:
+            asked = retry_after_seconds(error.response["ResponseMetadata"].get("HTTPHeaders", {}))
+            words = f"{name}: the object storage takes no more requests for the moment ({_status(error)})"
+            raise Busy(words, retry_after_seconds=asked) from None
         raise OSError(f"{name}: the object storage refused {error.operation_name} ({_status(error)} {code})") from None
     except BotoCoreError as error:
         raise OSError(f"{name}: the object storage does not answer ({type(error).__name__})") from None

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -226,7 +227,17 @@ def _late(seconds: float) -> TimeoutError:
     return TimeoutError(f"the answer took more than {seconds:g} s")
 
 
-def retry_after_seconds(headers: Message) -> float | None:
-    """What an answer says about when to come back; None when it says nothing that can be understood."""
-    wait = headers.get("Retry-After", "")
-    return float(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 7 else None
+def retry_after_seconds(headers: Message | Mapping[str, str]) -> float | None:
+    """What an answer says about when to come back; None when it says nothing that can be understood.
+
+    A moment is counted from the answer's own ``Date``: what its clock says is its own affair. ``headers`` that tell
+    large letters from small ones have their names in small ones.
+    """
+    wait = headers.get("retry-after", "").strip()
+    if wait.isascii() and wait.isdecimal():
+        return float(wait) if len(wait) < 7 else None
+    try:
+        passed = parsedate_to_datetime(wait) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, passed.total_seconds())

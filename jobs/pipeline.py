@@ -19,7 +19,7 @@ from jobs import outcomes, sources
 from jobs.attempt_log import AttemptLog, kept_log, work_dir
 from jobs.claims import Lease, claim, is_claimable, lease_end, worker_name
 from jobs.compiled import Objects, Update, given
-from jobs.errors import LeaseLost
+from jobs.errors import LeaseLost, RateLimited
 from jobs.failures import close_attempt, fail
 from jobs.lifecycle import move_worked
 from jobs.log_context import bound
@@ -155,6 +155,9 @@ def _work(run: StageRun, lease: Lease, workdir: Path, log: AttemptLog) -> bool:
         return fail(lease, StageFailed(str(error), error_class="file"))
     except StageFailed as error:
         return fail(lease, error)
+    except RateLimited as error:
+        asked = error.retry_after_seconds
+        return fail(lease, StageFailed(str(error), error_class="rate", retry_after_seconds=asked))
     except OSError as error:
         return fail(lease, StageFailed(f"{type(error).__name__}: {error}", error_class="transient"))
     except AWAY as error:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from jobs.states import Queue
 
+MOST_ASKED_SECONDS = 3600.0
+"""For somebody else's limit to pass, whatever they say."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
@@ -26,6 +29,10 @@ class Policy:
         """How long to wait after the ``attempt``-th failure (from 1), seconds."""
         delay = min(self.first_seconds * self.factor ** (attempt - 1), self.most_seconds)
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
+
+    def wait_seconds(self, attempt: int, *, asked: float | None) -> float:
+        """The delay, or what the other side asks for."""
+        return min(asked, MOST_ASKED_SECONDS) if asked else self.delay_seconds(attempt)
 
     def tries_again(self, attempt: int) -> bool:
         """Whether the ``attempt``-th failure (from 1) is followed by another attempt."""

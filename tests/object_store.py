@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from django.core.files.storage import storages
 
 BUCKET = "files"
@@ -23,6 +27,40 @@ def s3_endpoint() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@contextmanager
+def refusing(settings: Any, status: int, **headers: str) -> Iterator[None]:
+    """A server in the place of the storages' own that answers everything so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def refuse(self) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": "0", **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+
+        do_HEAD = do_GET = do_PUT = refuse
+
+        def log_message(self, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    there = settings.STORAGES
+    asked_once = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    instead = {"endpoint_url": f"http://127.0.0.1:{server.server_port}", "client_config": asked_once}
+    ours = ("default", "outputs", "heads")
+    settings.STORAGES = {
+        **there,
+        **{name: {**there[name], "OPTIONS": {**there[name]["OPTIONS"], **instead}} for name in ours},
+    }
+    try:
+        yield
+    finally:
+        settings.STORAGES = there
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

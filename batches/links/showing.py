@@ -23,6 +23,7 @@ def status_of(linked: LinkedSheet) -> dict[str, Any]:
         "upload": upload,
         "errand": errand,
         "is_running": errand is not None and errand.state == Errand.RUNNING,
+        "until": errands.waits_until(errand) if errand is not None else None,
         "paused": errands.why_paused(errand) if errand is not None else "",
         "counts": counts,
         "differs": counts is not None and any(counts[kind] for kind in kinds),

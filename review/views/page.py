@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
+from jobs import clock
 from jobs.errors import Conflict, Invalid, NotAllowed
 from jobs.forecast import of_job
 from jobs.log_context import bind
@@ -136,7 +137,9 @@ def read_status(job: Job) -> dict[str, Any] | None:
     status: dict[str, Any] = {"run": run, "working": job.state in WORKING, "attempts": []}
     if run is not None and run.state == StageRun.RUNNING:
         status["forecast"] = of_job(job.team_id, Stage(job.stage), job.project_path, run.percent)
-    if run is not None and run.state == StageRun.QUEUED:
+    if run is not None and run.state == StageRun.QUEUED and run.available_at > clock.now():
+        status["until"] = run.available_at
+    elif run is not None and run.state == StageRun.QUEUED:
         before = Q(rank__lt=run.rank) | Q(rank=run.rank, available_at__lt=run.available_at)
         ahead = StageRun.objects.filter(before, state=StageRun.QUEUED, queue=run.queue)
         status["ahead"] = ahead.order_by()[:MOST_AHEAD].count()

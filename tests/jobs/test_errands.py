@@ -14,6 +14,7 @@ from jobs.clusters import GuardedCluster
 from jobs.errors import Conflict, LeaseLost, RateLimited
 from jobs.lifecycle import move
 from jobs.models import PRIORITIES, Attempt, Delivery, Errand, Event, MailSwitch, Notice, WebhookEndpoint, Worker
+from jobs.object_storage import Busy
 from jobs.queue import QUEUE_VARIABLE, tickets_waiting
 from jobs.states import Queue, Stage
 from jobs.status import read_status
@@ -98,10 +99,11 @@ def test_what_may_pass_is_tried_again_and_what_does_not_is_given_up(told, blue):
     assert errands.claim("me") is None
 
 
+@pytest.mark.parametrize("limit", [RateLimited, Busy])
 @pytest.mark.parametrize(("asked", "least", "most"), [(300.0, 299, 301), (None, 47, 73), (10**6, 3599, 3601)])
-def test_anothers_limit_is_waited_for_as_they_say_and_costs_no_attempt(told, blue, asked, least, most):
+def test_anothers_limit_is_waited_for_as_they_say_and_costs_no_attempt(told, blue, limit, asked, least, most):
     errand = errands.send("count", 7, blue)
-    told["raise"] = RateLimited("Google's limit is reached.", retry_after_seconds=asked)
+    told["raise"] = limit("Google's limit is reached.", retry_after_seconds=asked)
     for _ in range(7):
         make_due(errand)
         before = timezone.now()

@@ -17,10 +17,11 @@ from django.urls import reverse
 
 from jobs import object_storage
 from jobs.models import Asset
+from jobs.object_storage import Busy
 from jobs.states import Stage, State
 from jobs.storage import storage_named, sweep_parts
 from jobs.store import Corrupt, fetch, open_asset, put, put_asset
-from tests.object_store import BUCKET
+from tests.object_store import BUCKET, refusing
 from tests.people import make_job
 
 pytestmark = pytest.mark.usefixtures("s3")
@@ -178,6 +179,20 @@ def one_try():
     from botocore.config import Config
 
     return Config(retries={"max_attempts": 1}, connect_timeout=1, s3={"addressing_style": "path"})
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [(429, {"Retry_After": "30"}, 30), (503, {"Retry_After": "7"}, 7), (503, {}, None)],
+)
+def test_a_limit_is_an_os_error_that_says_when_it_is_over(settings, status, headers, seconds):
+    with refusing(settings, status, **headers):
+        for ask in (lambda store: store.size("ab/x"), lambda store: store.client.get_object(Bucket=BUCKET, Key="x")):
+            with pytest.raises(Busy, match="takes no more requests") as caught, object_storage._told("ab/x"):
+                ask(storage_named("default"))
+            assert caught.value.retry_after_seconds == seconds
+    assert isinstance(caught.value, OSError)
+    assert "ab/x" in str(caught.value)
 
 
 def test_a_refusal_is_an_os_error_that_names_the_object(settings):

@@ -6,11 +6,12 @@ import contextlib
 import ipaddress
 import socket
 import threading
+from email.message import Message
 
 import pytest
 
 from jobs import outbound
-from jobs.outbound import answered
+from jobs.outbound import answered, retry_after_seconds
 
 SECONDS = 0.3
 
@@ -66,3 +67,28 @@ def test_a_connection_that_comes_about_when_the_time_is_over_is_hung_up_on_too(s
         connection, _ = listener.accept()
         with connection:
             assert connection.recv(1) == b"", "it asked, and would have read for as long as anything came"
+
+
+NOW = "Wed, 05 Nov 2025 09:30:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("told", "date", "seconds"),
+    [
+        ("120", NOW, 120),
+        (" 120 ", "", 120),
+        ("Wed, 05 Nov 2025 09:32:00 GMT", NOW, 120),
+        ("Wed, 05 Nov 2025 09:29:00 GMT", NOW, 0),
+        ("Wed, 05 Nov 2025 09:32:00 GMT", "", None),
+        ("Wed, 05 Nov 2025 09:32:00 GMT", "Wed, 05 Nov 2025 09:30:00 -0000", None),
+        ("1234567", NOW, None),
+        ("-5", NOW, None),
+        ("soon", NOW, None),
+        ("", NOW, None),
+    ],
+)
+def test_when_to_come_back_is_read_as_seconds_and_as_a_moment(told, date, seconds):
+    headers = Message()
+    headers["Retry-After"], headers["Date"] = told, date
+    assert retry_after_seconds(headers) == seconds
+    assert retry_after_seconds({"retry-after": told, "date": date}) == seconds

@@ -30,6 +30,7 @@ from jobs.states import Queue, Stage, State
 from rendering.samples import tiny_document, tiny_project
 from tests.jobs import odd_stages
 from tests.jobs.odd_stages import name_of
+from tests.object_store import refusing
 from tests.people import make_job
 
 
@@ -190,6 +191,27 @@ def test_a_stage_that_meets_a_rate_limit_goes_on_when_it_is_allowed_to(real_job,
     assert work_until_idle() == 2
     real_job.refresh_from_db()
     assert real_job.stage == Stage.MATCHING
+
+
+def test_a_storage_that_wants_fewer_requests_costs_no_attempt_and_holds_up_nobody_else(real_job, s3, settings):
+    for _ in range(7):  # more often than trouble is tried again
+        with refusing(settings, 429, Retry_After="300"):
+            if real_job.state == State.PENDING:
+                move(real_job, "start")
+            StageRun.objects.update(available_at=Now())
+            assert work_until_idle() == 1
+        run = real_job.runs.get()
+        assert (run.state, run.error_class, run.attempts) == (StageRun.QUEUED, "rate", 0)
+        assert "takes no more requests for the moment (429)" in run.error
+        assert run.available_at - timezone.now() > timedelta(seconds=200)
+    other = make_job(real_job.batch, psd_path="designs/a.psd", project_path="designs/a.aep", output_name="b.aep")
+    move(other, "start")
+    assert work_until_idle() == 2
+    assert other.runs.filter(state=StageRun.DONE).count() == 2
+    StageRun.objects.filter(state=StageRun.QUEUED).update(available_at=Now())
+    assert work_until_idle() == 2
+    real_job.refresh_from_db()
+    assert (real_job.stage, real_job.state) == (Stage.MATCHING, State.IN_REVIEW)
 
 
 def test_a_disk_that_fills_while_a_stage_works_is_no_fault_of_the_job(real_job, small_disk, monkeypatch):

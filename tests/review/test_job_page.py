@@ -118,6 +118,27 @@ def test_a_queued_job_says_how_many_are_before_it(client: Client, people: People
     assert "Try 1 failed: The disk was full." in page
 
 
+def test_a_job_that_waits_for_its_next_try_says_until_when_and_why(
+    client: Client, people: People, batch: Batch
+) -> None:
+    job = make_job(batch, Stage.PREVIEW, State.QUEUED)
+    until = timezone.now() + timedelta(minutes=9)
+    limit = {"error": "The storage takes no more requests.", "error_class": "rate", "available_at": until}
+    run = add_run(job, Stage.PREVIEW, {}, state=StageRun.QUEUED, attempts=0, **limit)
+    page = html(signed_in(client, people.vera).get(url("job", job)))
+    for words in ("Waiting until it is allowed to go on", f"{until:%H:%M:%S}", "takes no try away", limit["error"]):
+        assert words in page
+    assert "before it" not in page
+    assert "Try 0" not in page
+    StageRun.objects.filter(pk=run.pk).update(error_class="transient", attempts=2)
+    page = html(client.get(url("job", job)))
+    assert "Waiting for another try" in page
+    assert "Try 2 failed" in page
+    assert f'goes on at <time datetime="{until:%Y-%m-%dT%H:%M:%S}' in page
+    StageRun.objects.filter(pk=run.pk).update(available_at=timezone.now() - timedelta(seconds=1))
+    assert "goes on at" not in html(client.get(url("job", job)))
+
+
 def test_a_failed_job_tells_class_message_and_log(client: Client, people: People, batch: Batch) -> None:
     page = html(signed_in(client, people.vera).get(url("job", failed(batch))))
     for words in ("Ingestion failed", "a.psd: is no PSD. Save it again.", "(bug)", "Traceback &lt;here&gt;"):

@@ -13,7 +13,7 @@ from jobs.models import Errand
 from jobs.queue import QUEUE_VARIABLE, tickets_waiting
 from jobs.states import QUEUES, Queue
 from jobs.status import read_status
-from tests.batches.google.fake import ID
+from tests.batches.google.fake import ID, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +90,17 @@ def test_sweeps_ask_google_nothing(people, linked, sheet):
         ("io", linking.WRITE_ERRAND),
     }
     assert sheet.requests == []
+
+
+def test_who_waits_for_google_is_told_until_when(client, people, linked, sheet, machine):
+    linking.sync(people.olga, linked)
+    sheet.faults = [refusal(429, "RESOURCE_EXHAUSTED", Retry_After="540")]
+    machine(Queue.IO)
+    until = errands.latest(linking.READ_ERRAND, linked.pk).available_at
+    client.force_login(people.olga)
+    page = client.get(reverse("admin:linked_sheet", args=[linked.pk])).content.decode()
+    assert "Google takes no more requests from us for the moment. It is tried again by itself at" in page
+    assert f"{until:%H:%M:%S}" in page
 
 
 def test_a_paused_queue_asks_google_nothing_and_who_waits_is_told(client, people, linked, sheet, machine):
