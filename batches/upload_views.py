@@ -83,7 +83,9 @@ def upload_page(
 ) -> HttpResponse:
     """The drop zone, of a new batch or for a newer sheet of ``batch``."""
     rows = SentFile.objects.filter(user=person(request), team__in=teams).select_related("team")
-    waiting = list(rows[:MOST_WAITING])
+    chosen = set(request.POST.getlist("file_ids"))
+    # Those that the person had just sent first: among hundreds they would not be found.
+    waiting = sorted(rows[:MOST_WAITING], key=lambda sent: str(sent.pk) not in chosen)
     context = {
         "title": f"Newer sheet for {batch}" if batch else "New batch",
         "batch": batch,
@@ -98,7 +100,7 @@ def upload_page(
         "piece_bytes": sending.PIECE_BYTES,
         "waiting": waiting,
         "unfinished": any(sent.asset_id is None for sent in waiting),
-        "chosen": set(request.POST.getlist("file_ids")),
+        "chosen": chosen,
     }
     return page(request, "batches/upload.html", context, status=_status_of(error))
 

@@ -222,9 +222,16 @@
     if (target) target.textContent = [...files].map((file) => file.name).join(", ");
     zone.classList.toggle("has-files", files.length > 0);
   };
+  // A file that falls beside the zone would be opened by the browser, in the place of the page.
+  const refuseBeside = (event) => {
+    if (!document.querySelector("[data-drop]") || event.target.closest?.("input[type=file]")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  };
   ["dragenter", "dragover", "dragleave", "drop"].forEach((name) => document.addEventListener(name, (event) => {
     const zone = event.target.closest?.("[data-drop]");
-    if (!zone || !event.dataTransfer?.types.includes("Files")) return;
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!zone) { refuseBeside(event); return; }
     event.preventDefault();
     zone.classList.toggle("is-over", name === "dragenter" || name === "dragover");
     if (name !== "drop") return;

@@ -201,12 +201,45 @@ def test_a_dropped_folder_goes_on_after_a_cut(visit: Visit, people: People, file
     assert ".DS_Store" not in sent
 
 
-def drop(page: Page, zone: Locator, path: Path) -> None:
-    """What the file manager does: drags a file or a folder over the zone and lets go."""
+def test_dropped_files_are_judged_and_what_is_no_sheet_is_told(visit: Visit, people: People, files: list[Path]) -> None:
+    visitor = visit(people.olga)
+    visitor.go(NEW)
+    page = visitor.page
+    drop(page, page.locator("[data-drop]"), files[1])
+    expect(page.locator("[data-upload-count]")).to_contain_text("1 of 1 file is here")
+    page.get_by_role("button", name="Check the sheet").click()
+    expect(page.get_by_role("alert")).to_contain_text("There is no sheet among the files")
+    expect(page.get_by_role("checkbox").first).to_be_checked()
+
+    visitor.go(NEW)
+    drop(page, page.locator("[data-drop]"), *files[:3])
+    expect(page.locator("[data-upload-count]")).to_contain_text("3 of 3 files are here")
+    page.get_by_role("button", name="Check the sheet").click()
+    expect(page.get_by_text("Good", exact=True)).to_have_count(2)
+
+
+def test_a_file_that_falls_beside_the_drop_area_is_not_opened(visit: Visit, people: People, files: list[Path]) -> None:
+    visitor = visit(people.olga)
+    visitor.go(NEW)
+    page = visitor.page
+    page.evaluate(
+        """() => { window.effects = []; addEventListener("dragover", (event) => {
+            window.effects.push([event.defaultPrevented, event.dataTransfer.dropEffect]); }); }"""
+    )
+    drop(page, page.get_by_role("heading", name="New batch"), files[0])
+    effects = page.evaluate("window.effects")
+    assert effects
+    assert all(effect == [True, "none"] for effect in effects)
+    expect(page.get_by_role("heading", name="New batch")).to_be_visible()
+    assert not SentFile.objects.exists()
+
+
+def drop(page: Page, zone: Locator, *paths: Path) -> None:
+    """What the file manager does: drags files or folders over the zone and lets go."""
     box = zone.bounding_box()
     assert box is not None
     place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     session = page.context.new_cdp_session(page)
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
