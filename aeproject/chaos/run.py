@@ -37,8 +37,7 @@ LEASE_SECONDS = 4
 RECOVERY_LIMIT_SECONDS = 60.0
 DISK_BYTES = 96 * 2**20
 DISK_BYTES_PER_JOB = 2**19
-ORPHAN_SECONDS = 60.0
-"""What is not gone by then stays. A cluster that lost its supervisor takes 8 s at least, longer on a busy machine."""
+ORPHAN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +80,11 @@ class Report:
     seconds: float = 0.0
     longest_recovery_seconds: float = 0.0
 
-    def faults(self, recover_within: float = RECOVERY_LIMIT_SECONDS) -> list[str]:
-        """In words, what must not be. Seconds of a standstill say as much of the machine's other work as of ours."""
+    def faults(self) -> list[str]:
+        """In words, what must not be."""
         names = ("unfinished", "double_effects", "lost", "broken_histories", "orphan_processes", "stray_files")
         found = [f"{getattr(self, name)} {name.replace('_', ' ')}" for name in names if getattr(self, name)]
-        if self.longest_recovery_seconds > recover_within:
+        if self.longest_recovery_seconds > RECOVERY_LIMIT_SECONDS:
             found.append(f"{self.longest_recovery_seconds:.0f} s to recover")
         return found
 
@@ -264,7 +263,7 @@ def _answer(name: str, code: int, text: str) -> dict[str, Any]:
 
 
 def _orphans(data: Path) -> int:
-    """Processes that outlive the machine's stop."""
+    """Processes that outlive the machine's stop by more than a moment."""
     deadline = time.monotonic() + ORPHAN_SECONDS
     while (left := processes(data)) and time.monotonic() < deadline:
         time.sleep(0.1)

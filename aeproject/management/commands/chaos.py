@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from aeproject.chaos.run import BACKENDS, RECOVERY_LIMIT_SECONDS, Plan, Report, RunFailed, run
+from aeproject.chaos.run import BACKENDS, Plan, Report, RunFailed, run
 from aeproject.chaos.servers import NoServer
 from aeproject.chaos.troubles import TROUBLES
 
@@ -47,13 +47,6 @@ class Command(BaseCommand):
         parser.add_argument("--every", type=float, default=3.0, metavar="SECONDS", help="mean time between troubles")
         parser.add_argument("--most", type=int, metavar="NUMBER", help="of troubles; usually without end")
         parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for each backend")
-        parser.add_argument(
-            "--recover-within",
-            type=float,
-            default=RECOVERY_LIMIT_SECONDS,
-            metavar="SECONDS",
-            help="the longest standstill that is no fault; other work on the machine makes it longer",
-        )
         parser.add_argument("--backend", action="append", choices=keys, help="one of them, or several; usually all")
         parser.add_argument("--only", action="append", choices=names, default=[], help="these troubles; usually all")
         parser.add_argument("--json", action="store_true", help="print JSON, by backend")
@@ -84,9 +77,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({title: asdict(report) for title, report in reports.items()}))
         else:
             self._print(plan, reports, missing)
-        found = {title: report.faults(options["recover_within"]) for title, report in reports.items()}
-        if any(found.values()):
-            raise CommandError("; ".join(f"{title}: {', '.join(faults)}" for title, faults in found.items() if faults))
+        faults = [f"{title}: {', '.join(report.faults())}" for title, report in reports.items() if report.faults()]
+        if faults:
+            raise CommandError("; ".join(faults))
 
     def _print(self, plan: Plan, reports: dict[str, Report], missing: dict[str, str]) -> None:
         """A table in Markdown, as it stands in docs/reliability.md."""
