@@ -24,6 +24,7 @@ from jobs import clock
 from jobs.claims import lease_end
 from jobs.compiled import Rows, given
 from jobs.errors import Conflict, LeaseLost, RateLimited
+from jobs.log_context import bound
 from jobs.models import Errand, Pause, Team, Turn
 from jobs.notices import OLD_NEWS, announce_errand
 from jobs.queue import send_ticket, tickets_waiting
@@ -179,7 +180,12 @@ def _take(errand: Errand, owner: str, token: uuid.UUID) -> bool:
 
 def perform(held: Held) -> None:
     """Does an errand to its end: done, queued again after what may pass, or given up."""
-    kind = _kinds[Errand.objects.values_list("kind", flat=True).get(pk=held.errand_id)]
+    kind, request_id = Errand.objects.values_list("kind", "request_id").get(pk=held.errand_id)
+    with bound(request=request_id):
+        _perform(_kinds[kind], held)
+
+
+def _perform(kind: Kind, held: Held) -> None:
     try:
         kind.do(held)
         _finish(held)

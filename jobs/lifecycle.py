@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from jobs import clock
 from jobs.compiled import Insert, Objects, Update, given
 from jobs.errors import Conflict, Invalid
+from jobs.log_context import bound_request
 from jobs.models import Event, Job, StageRun
 from jobs.notices import announce
 from jobs.queue import send_ticket
@@ -297,6 +298,7 @@ def _queue_again(run: StageRun, job: Job) -> None:
         error="",
         error_class="",
         fingerprint="",
+        request_id=bound_request(),
         started_at=None,
         ended_at=None,
     )

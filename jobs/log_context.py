@@ -1,7 +1,8 @@
 """The ids that every log line carries: of the request, the job, its stage run and the attempt.
 
 They live in a context variable: whatever is logged below ``bound``, by any module, carries them; what a stage's process
-logs is logged by its worker.
+logs is logged by its worker. Work that is queued keeps the request that it began with (``bound_request``), and whoever
+does it binds that again: one id leads from a click to all that machines did about it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ def bound_ids() -> Mapping[str, str]:
     return _ids.get({})
 
 
+def bound_request() -> str:
+    """The id of the request that is answered now, or whose work is done now; empty when there is none."""
+    return bound_ids().get("request", "")
+
+
 @contextmanager
 def bound(**ids: object) -> Iterator[None]:
-    """Adds ids to every line that is logged in the body; afterwards it is as it was."""
-    before = _ids.set({**bound_ids(), **{name: str(value) for name, value in ids.items()}})
+    """Adds ids to every line that is logged in the body; afterwards it is as it was. An empty one is not added."""
+    before = _ids.set({**bound_ids(), **{name: str(value) for name, value in ids.items() if value != ""}})
     try:
         yield
     finally:

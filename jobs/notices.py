@@ -23,7 +23,7 @@ from jobs import clock, webhooks
 from jobs.compiled import Objects, given
 from jobs.encryption import WrongKey
 from jobs.errors import Conflict
-from jobs.log_context import bound
+from jobs.log_context import bound, bound_request
 from jobs.mails import message_of
 from jobs.models import Delivery, Event, Job, Notice, WebhookEndpoint
 from jobs.models.notice import TEST, new_encrypted_secret
@@ -250,7 +250,11 @@ def replay_dead(team: Team) -> int:
 
 
 def _queue_again(deliveries: Any) -> int:
-    return int(deliveries.update(state=Delivery.WAITING, attempts=0, available_at=Now(), token=None))
+    return int(
+        deliveries.update(
+            state=Delivery.WAITING, attempts=0, available_at=Now(), token=None, request_id=bound_request()
+        )
+    )
 
 
 # Sending ------------------------------------------------------------------------------------------------------------
@@ -269,8 +273,8 @@ def deliver_due(limit: int = 50) -> int:
 
 
 def _named(delivery: Delivery) -> dict[str, str]:
-    """The job on the log lines of a delivery, where it is about one."""
-    return {"job": delivery.job.job_id} if delivery.job is not None else {}
+    """What the log lines of a delivery name: the request that led to it, and the job, where it is about one."""
+    return {"request": delivery.request_id, "job": delivery.job.job_id if delivery.job is not None else ""}
 
 
 def _claim() -> Delivery | None:

@@ -113,7 +113,7 @@ def perform(lease: Lease) -> Stage | None:
     try:
         workdir.mkdir(parents=True)
         with (
-            bound(job=run.job.job_id, run=run.pk, attempt=lease.attempt_id),
+            bound(request=run.request_id, job=run.job.job_id, run=run.pk, attempt=lease.attempt_id),
             kept_log(lease.attempt_id, workdir) as log,
         ):
             has_failed = _work(run, lease, workdir, log)

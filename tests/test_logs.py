@@ -91,7 +91,7 @@ def test_without_ids_the_line_says_so(lines):
 def test_ids_end_with_what_bound_them():
     with bound(request="a"):
         bind(job="PC-1")
-        with bound(job="PC-2"):
+        with bound(job="PC-2", request=""):
             assert bound_ids() == {"request": "a", "job": "PC-2"}
         assert bound_ids() == {"request": "a", "job": "PC-1"}
     assert bound_ids() == {}

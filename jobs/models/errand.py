@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from jobs.log_context import bound_request
 from jobs.models.choices import queue_choices
 from jobs.models.team import Team
 from jobs.states import Queue
@@ -35,6 +36,8 @@ class Errand(models.Model):
     done = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(default=0)
     error = models.TextField(blank=True)
+    request_id = models.CharField(max_length=64, blank=True, default=bound_request, editable=False)
+    """Of the request that led to it, for the log lines of whoever does it; empty when a clock did."""
     queued_at = models.DateTimeField(db_default=Now())
     available_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)

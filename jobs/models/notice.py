@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from jobs import clock
 from jobs.encryption import WrongKey, decrypt, encrypt
+from jobs.log_context import bound_request
 from jobs.models.event import Event
 from jobs.models.job import Job
 from jobs.models.team import Team
@@ -215,6 +216,8 @@ class Delivery(models.Model):
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
     last_answer = models.TextField(blank=True)
     last_at = models.DateTimeField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True, default=bound_request, editable=False)
+    """Of the request that led to it, for the log lines of whoever does it; empty when a clock did."""
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects = TeamQuerySet["Delivery"].as_manager()

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from jobs import clock
+from jobs.log_context import bound_request
 from jobs.models.choices import PRIORITIES, priority_choices, queue_choices, stage_choices
 from jobs.models.job import Job
 from jobs.models.team import Team
@@ -50,6 +51,8 @@ class StageRun(models.Model):
     error = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=16, blank=True, editable=False)
     """Of the cause, when the run failed for good: the same for every run that failed for the same reason."""
+    request_id = models.CharField(max_length=64, blank=True, default=bound_request, editable=False)
+    """Of the request that led to it, for the log lines of whoever does it; empty when a clock did."""
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -14,6 +14,7 @@ from jobs import attempt_log, pipeline
 from jobs.attempt_log import MOST_BYTES, read_log, work_dir
 from jobs.claims import claim
 from jobs.lifecycle import move
+from jobs.log_context import bound
 from jobs.log_lines import LineFormatter
 from jobs.models import Attempt, StageRun
 from jobs.sources import roots_of
@@ -64,22 +65,46 @@ def test_an_attempt_keeps_what_worker_and_stage_said(queued, monkeypatch):
     assert attempt.log.index("begins on") < attempt.log.index("logged for") < attempt.log.index("done in")
 
 
-def test_what_a_stage_logs_looks_like_all_lines_and_names_its_job(queued, monkeypatch):
+@pytest.fixture
+def lines():
+    """All that is logged."""
+
     class Kept(logging.Handler):
         def emit(self, record):
-            lines.append(LineFormatter().format(record))
+            seen.append(LineFormatter().format(record))
 
-    lines: list[str] = []
+    seen: list[str] = []
     handler = Kept()
     logging.getLogger().addHandler(handler)
-    try:
-        run(monkeypatch, odd_stages.talkative)
-    finally:
-        logging.getLogger().removeHandler(handler)
+    yield seen
+    logging.getLogger().removeHandler(handler)
+
+
+def test_what_a_stage_logs_looks_like_all_lines_and_names_its_job(queued, lines, monkeypatch):
+    run(monkeypatch, odd_stages.talkative)
     line = next(line for line in lines if "logged for" in line)
     assert "WARNING psd_tools [request=- job=PC-1 run=" in line
     trouble = next(line for line in lines if "went wrong" in line)
     assert trouble.endswith("ValueError: why")
+
+
+def test_what_follows_from_a_request_names_it(queued, lines, monkeypatch):
+    assert run(monkeypatch, odd_stages.wrong_file).error
+    with bound(request="r9"):
+        move(queued, "retry")
+    lines.clear()
+    monkeypatch.setitem(pipeline.PREPARE, Stage.INGESTION, name_of(odd_stages.talkative))
+    pipeline.work_once()
+    mine = [line for line in lines if " jobs." in line or " psd_tools " in line]
+    assert any("logged for PC-1" in line for line in mine)
+    assert all("[request=r9 job=PC-1 run=" in line for line in mine), mine
+    assert StageRun.objects.get(stage=Stage.MATCHING).request_id == "r9"
+
+
+def test_what_no_request_led_to_names_none(queued, lines, monkeypatch):
+    run(monkeypatch, odd_stages.talkative)
+    assert set(StageRun.objects.values_list("request_id", flat=True)) == {""}
+    assert any("[request=- job=PC-1 run=" in line for line in lines)
 
 
 def test_a_failure_keeps_its_traceback_and_what_was_said_before(queued, monkeypatch):

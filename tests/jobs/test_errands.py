@@ -13,6 +13,7 @@ from jobs import deadletters, errands, pauses, sweeping, tasks, workers
 from jobs.clusters import GuardedCluster
 from jobs.errors import Conflict, LeaseLost, RateLimited
 from jobs.lifecycle import move
+from jobs.log_context import bound, bound_ids
 from jobs.models import PRIORITIES, Attempt, Delivery, Errand, Event, MailSwitch, Notice, WebhookEndpoint, Worker
 from jobs.object_storage import Busy
 from jobs.queue import QUEUE_VARIABLE, tickets_waiting
@@ -51,6 +52,19 @@ def test_a_ticket_makes_a_worker_do_the_errand(told, blue):
     assert told["done"] == [7]
     assert (errand.state, errand.done, errand.token, errand.attempts) == ("done", 1, None, 1)
     assert errands.latest("count", 7) == errand
+
+
+def test_an_errand_names_the_request_that_asked_for_it(told, blue, monkeypatch):
+    named = []
+    errands.register(
+        "name", do=lambda held: named.append(bound_ids().get("request")), give_up=lambda subject, error: None
+    )
+    with bound(request="r9"):
+        errands.send("name", 7, blue)
+    errands.send("name", 8, blue)
+    for _ in range(2):
+        errands.perform(errands.claim("me"))
+    assert named == ["r9", None]
 
 
 def test_an_errand_on_its_way_is_not_sent_twice_but_again_when_it_ended(told, blue):

@@ -21,7 +21,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from jobs import clock, notices, webhooks
 from jobs.errors import Conflict
 from jobs.lifecycle import move
-from jobs.log_context import bound_ids
+from jobs.log_context import bound, bound_ids
 from jobs.models import Delivery, Errand, Event, MailSwitch, Notice, Seal, WebhookEndpoint
 from jobs.models.notice import NOTICE_NAMES
 from jobs.notices import (
@@ -217,14 +217,15 @@ def test_a_receiver_that_is_down_for_a_while_gets_everything_once_under_the_same
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
 
 
-def test_the_line_of_a_delivery_names_its_job_and_says_what_was_answered(batch, endpoint, caplog):
-    named: list[str | None] = []
+def test_the_line_of_a_delivery_names_its_request_and_job_and_says_what_was_answered(batch, endpoint, caplog):
+    named: list[dict[str, str]] = []
 
     class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            named.append(bound_ids().get("job"))
+            named.append(dict(bound_ids()))
 
-    move(make_job(batch, stage=Stage.MATCHING, state=State.RUNNING, job_id="PC-7"), "prepare")
+    with bound(request="r9"):
+        move(make_job(batch, stage=Stage.MATCHING, state=State.RUNNING, job_id="PC-7"), "prepare")
     recorder = Recorder()
     caplog.set_level(logging.INFO)
     logging.getLogger("jobs.notices").addHandler(recorder)
@@ -233,7 +234,7 @@ def test_the_line_of_a_delivery_names_its_job_and_says_what_was_answered(batch, 
         receiver.replies = [status(503, "")]
         assert deliver_due() == 1
     logging.getLogger("jobs.notices").removeHandler(recorder)
-    assert named == ["PC-7"]
+    assert named == [{"request": "r9", "job": "PC-7"}]
     assert caplog.messages[-1].endswith("will be tried again, attempt 1: 503")
 
 
