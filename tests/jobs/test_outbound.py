@@ -26,6 +26,9 @@ def test_who_reads_on_after_the_hang_up_is_told_that_it_was_late(settings, lengt
         connection, _ = listener.accept()
         with connection, contextlib.suppress(OSError):
             connection.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
+            # Until the hang-up: what comes before it fills the socket's buffer, and then nothing arrives any more.
+            while connection.recv(1_000):
+                pass
             while True:
                 connection.sendall(b"x")
         refused.set()
