@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from jobs import workers
 from jobs.errors import Conflict
 from jobs.lifecycle import annotate
-from jobs.models import Attempt, StageBlock, Worker
+from jobs.models import Attempt, Event, StageBlock, Worker
 from jobs.states import Stage, queue_of
 
 logger = logging.getLogger(__name__)
@@ -61,10 +61,16 @@ def judge(machine: str, stage: Stage) -> StageBlock | None:
 
 
 def lift(user: User, block: StageBlock) -> None:
-    """Lets the machine work on the stage again. Raises NotAllowed for others than leads, Conflict when it may."""
+    """Lets the machine work on the stage again, as the history of every team says.
+
+    Raises NotAllowed for others than leads, Conflict when it may.
+    """
     workers.require_lead(user)
-    if not workers.blocks().filter(pk=block.pk).update(until=Now(), lifted_by=user):
-        raise Conflict(f"{block.machine} may work on {block.get_stage_display().lower()} already.", state="lifted")
+    stage = block.get_stage_display().lower()
+    with transaction.atomic():
+        if not workers.blocks().filter(pk=block.pk).update(until=Now(), lifted_by=user):
+            raise Conflict(f"{block.machine} may work on {stage} already.", state="lifted")
+        Event.tell_every_team("lift_block", actor=user, what=f"{block.machine}: {stage}")
 
 
 def _failures_in_a_row(machine: str, stage: Stage) -> list[Attempt]:

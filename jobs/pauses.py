@@ -96,13 +96,10 @@ def _require(user: User, scope: Scope) -> None:
 
 def _tell(user: User, scope: Scope, verb: str, reason: str) -> None:
     """History: in the team's own; of a queue in that of every team, since its work stops everywhere."""
-    teams = [scope.team] if scope.team else list(Team.objects.all())
-    for team in teams:
-        Event.objects.create(
-            team=team,
-            batch_id=scope.batch_id,
-            verb=verb,
-            actor=user,
-            reason=reason.strip(),
-            data={"what": scope.label[4:]},
-        )
+    what = scope.label[4:]
+    if scope.team is None:
+        Event.tell_every_team(verb, actor=user, what=what, reason=reason)
+        return
+    Event.objects.create(
+        team=scope.team, batch_id=scope.batch_id, verb=verb, actor=user, reason=reason.strip(), data={"what": what}
+    )

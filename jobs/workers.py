@@ -15,12 +15,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import BooleanField, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from jobs.compiled import Rows, given
 from jobs.errors import Conflict, NotAllowed
-from jobs.models import StageBlock, Worker
+from jobs.models import Event, StageBlock, Worker
 from jobs.states import QUEUES, Queue, Stage
 from jobs.teams import is_lead
 from rendering.fonts import FontLibrary
@@ -29,6 +30,8 @@ NAME_VARIABLE = "WORKER_RECORD"
 """The variable by which the processes of a cluster know the Worker record that they belong to."""
 HEARTBEAT_SECONDS = 3.0
 SILENT = timedelta(seconds=20)
+VERBS = {Worker.ACTIVE: "readmit_worker", Worker.DRAINING: "drain_worker", Worker.BLOCKED: "block_worker"}
+"""What the history says of who brought a machine into each state."""
 FORGOTTEN = timedelta(days=7)
 
 
@@ -152,12 +155,14 @@ def present() -> QuerySet[Any]:
 def set_state(user: User, worker: Worker, state: str, *, reason: str = "") -> None:
     """Drains, blocks or readmits a machine. Draining ends with its next start, a block with ``active`` alone.
 
-    Raises NotAllowed for others than leads, Conflict when it is so already.
+    Written into the history of every team. Raises NotAllowed for others than leads, Conflict when it is so already.
     """
     require_lead(user)
     changed = Worker.objects.filter(pk=worker.pk).exclude(state=state)
-    if not changed.update(state=state, reason=reason.strip(), changed_by=user):
-        raise Conflict(f"{worker.name} is {state} already.", state=state)
+    with transaction.atomic():
+        if not changed.update(state=state, reason=reason.strip(), changed_by=user):
+            raise Conflict(f"{worker.name} is {state} already.", state=state)
+        Event.tell_every_team(VERBS[state], actor=user, what=f"worker {worker.name}", reason=reason)
 
 
 def require_lead(user: User) -> None:

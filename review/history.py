@@ -49,6 +49,10 @@ PAST = {
     "fail": "gave up on",
     "block_machine": "blocked a worker from a stage after",
     "suspect_machine": "suspects a worker after",
+    "lift_block": "gave a stage back to a worker",
+    "drain_worker": "drained",
+    "block_worker": "blocked",
+    "readmit_worker": "readmitted",
     "assign": "assigned",
     "comment": "commented on",
     "rotate_secret": "gave a new secret to",
@@ -86,6 +90,7 @@ PAST = {
 
 WITH_NAMES = frozenset(
     {
+        *("lift_block", "drain_worker", "block_worker", "readmit_worker"),
         *("pause", "resume", "switch_off_endpoint", "rotate_secret", "add_endpoint"),
         *("change_endpoint", "remove_endpoint", "fail_errand", "give_up_delivery"),
         *("link_sheet", "amend_sheet_link", "unlink_sheet", "read_sheet"),

@@ -62,6 +62,12 @@ class Event(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise TypeError("History is append-only: an event is never deleted.")
 
+    @classmethod
+    def tell_every_team(cls, verb: str, *, actor: Any, what: str, reason: str = "") -> None:
+        """Writes into the history of each team what stops or moves the work of all: of a queue or of a machine."""
+        told = {"verb": verb, "actor": actor, "reason": reason.strip(), "data": {"what": what}}
+        cls.objects.bulk_create(cls(team=team, **told) for team in Team.objects.all())
+
     @property
     def from_public(self) -> str:
         return "" if self.from_stage is None else public_state(Stage(self.from_stage), State(self.from_state))

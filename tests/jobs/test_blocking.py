@@ -90,6 +90,8 @@ def test_after_a_block_the_count_begins_anew(batch, machine, people):
     blocking.lift(people.root, block)
     with pytest.raises(Conflict):
         blocking.lift(people.root, block)
+    lifted = Event.objects.get(verb="lift_block", team=batch.team)
+    assert (lifted.actor, lifted.data) == (people.root, {"what": f"{machine.machine}: {STAGE.label.lower()}"})
     attempts(batch, machine, "crash", "crash")
     assert blocking.judge(machine.machine, STAGE) is None
     attempts(batch, machine, "crash")

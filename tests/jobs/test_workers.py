@@ -15,7 +15,7 @@ from django.utils import timezone
 from jobs import supervisor, tasks, workers
 from jobs.clusters import GuardedCluster
 from jobs.errors import Conflict, NotAllowed
-from jobs.models import Pause, StageBlock, StageRun, Worker
+from jobs.models import Event, Pause, StageBlock, StageRun, Worker
 from jobs.states import Queue, Stage, State
 from jobs.status import read_status
 from jobs.supervisor import usual_queues
@@ -133,6 +133,18 @@ def test_only_leads_change_a_machine_and_only_once(people):
     workers.set_state(people.root, worker, Worker.DRAINING)
     with pytest.raises(Conflict, match="already"):
         workers.set_state(people.root, worker, Worker.DRAINING)
+
+
+def test_the_history_of_every_team_says_who_changed_a_machine(people, blue, red):
+    worker = workers.announce(BOTH)
+    for state in (Worker.DRAINING, Worker.BLOCKED, Worker.ACTIVE):
+        workers.set_state(people.root, worker, state, reason=" a new disk ")
+    with pytest.raises(Conflict):
+        workers.set_state(people.root, worker, Worker.ACTIVE)
+    for team in (blue, red):
+        told = list(Event.objects.filter(team=team).values_list("verb", "actor", "reason", "data"))
+        about = (people.root.pk, "a new disk", {"what": f"worker {worker.name}"})
+        assert told == [(verb, *about) for verb in ("drain_worker", "block_worker", "readmit_worker")]
 
 
 def test_a_ticket_of_a_drained_machine_claims_nothing(batch, people, monkeypatch):
