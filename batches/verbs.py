@@ -14,8 +14,8 @@ from batches.naming import locked
 from jobs import clock, pauses
 from jobs.cancelling import cancel_many
 from jobs.errors import Conflict, Invalid, NotAllowed
-from jobs.lifecycle import move
 from jobs.models import Event, Pause
+from jobs.retrying import retry_many
 from jobs.states import Role, State
 from jobs.teams import is_lead, require_role, require_verb, roles_of
 
@@ -51,13 +51,8 @@ def _cancel(user: User, batch: Batch, reason: str) -> str:
 
 def _retry(user: User, batch: Batch, reason: str) -> str:
     require_verb(user, batch.team, "retry")
-    retried = 0
-    for job in batch.jobs.filter(state=State.FAILED).order_by("row_line", "id"):
-        try:
-            move(job, "retry", actor=user, reason=reason)
-        except Conflict:
-            continue  # somebody else was there first
-        retried += 1
+    failed = batch.jobs.filter(state=State.FAILED).order_by("row_line", "id")
+    retried = retry_many(failed.values_list("pk", flat=True), actor=user, reason=reason)
     if not retried:
         raise Conflict(f"{batch.name}: no job has failed, there is nothing to retry.")
     return f"{_jobs(retried)} queued again"

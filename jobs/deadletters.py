@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
@@ -11,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count, F, Max, QuerySet
 from django.db.models.functions import Now
 
-from jobs import errands
+from jobs import errands, retrying
 from jobs.errors import Conflict
 from jobs.lifecycle import move
 from jobs.models import Errand, Membership, StageRun
@@ -21,7 +20,7 @@ from jobs.teams import require_verb
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 10_000
 """How many are retried in one request; whoever has more asks again."""
 
 
@@ -108,22 +107,11 @@ def retry_errand(user: User, errand: Errand) -> Errand:
 def retry_many(user: User, found: QuerySet[StageRun], *, most: int = MOST_AT_ONCE) -> Retried:
     """Retries what the person may of these letters, the oldest first. Raises Conflict when there is none."""
     mine = retriable(user, found).order_by("pk")
-    chosen = list(mine.select_related("job").defer("result", "metrics", "error")[:most])
+    chosen = list(mine.values_list("job_id", flat=True)[:most])
     if not chosen:
         raise Conflict("There is nothing to retry: no dead letter of a team that you operate is left.", state="empty")
-    moved = _retry(user, chosen)
+    moved = retrying.retry_many(chosen, actor=user)
     return Retried(moved=moved, refused=len(chosen) - moved, left=mine.count() if len(chosen) == most else 0)
-
-
-def _retry(user: User, chosen: Iterable[StageRun]) -> int:
-    moved = 0
-    for letter in chosen:
-        try:
-            move(letter.job, "retry", actor=user)
-        except Conflict:
-            continue
-        moved += 1
-    return moved
 
 
 def forget_old() -> int:

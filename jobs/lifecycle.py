@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from jobs import clock
@@ -277,15 +278,17 @@ def _queue_work(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None:
     if run.state == StageRun.DONE and rule.name != "requeue" and to_stage in REUSABLE:
         move(job, "reuse")
     else:
-        _queue_again(run, job)
+        queue_again(StageRun.objects.filter(pk=run.pk), to_stage, job.priority)
+        send_ticket(queue_of(to_stage))
 
 
-def _queue_again(run: StageRun, job: Job) -> None:
-    StageRun.objects.filter(pk=run.pk).update(
+def queue_again(runs: QuerySet[StageRun], stage: Stage, priority: int) -> None:
+    """Queues runs of one stage anew, as if they had never been tried. The ticket is the caller's."""
+    runs.update(
         state=StageRun.QUEUED,
-        priority=job.priority,
-        rank=job.priority,
-        queue=queue_of(Stage(run.stage)),
+        priority=priority,
+        rank=priority,
+        queue=queue_of(stage),
         queued_at=Now(),
         available_at=Now(),
         attempts=0,
@@ -302,7 +305,6 @@ def _queue_again(run: StageRun, job: Job) -> None:
         started_at=None,
         ended_at=None,
     )
-    send_ticket(queue_of(Stage(run.stage)))
 
 
 def drop_live_runs(job: Job) -> None:
