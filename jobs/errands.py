@@ -3,6 +3,8 @@
 Whoever has such work registers its kind when its app is ready, and sends an errand in the transaction that asks for it.
 A worker that dies loses its lease; the errand is begun again, so that its doer must be able to go on or to start over,
 and must call ``hold`` in every transaction in which it writes: what a late worker wrote is then never kept.
+
+A kind that this process does not know is another version's, and is left to machines that know it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
@@ -148,7 +151,8 @@ def claim(owner: str, *, queues: Collection[str] = QUEUES, only: int | None = No
 
     Teams take turns; of a team's errands the one that waits longest is next.
     """
-    due = not_paused(Errand.objects.filter(state=Errand.QUEUED, queue__in=queues, available_at__lte=Now()))
+    waiting = Errand.objects.filter(state=Errand.QUEUED, kind__in=[*_kinds], queue__in=queues)
+    due = not_paused(waiting.filter(available_at__lte=Now()))
     due = due.filter(pk=only) if only is not None else due
     last_team = Turn.objects.filter(key=Concat(OuterRef("queue"), Value(":errand"))).values("last")
     due = due.annotate(last_team=Coalesce(Subquery(last_team), 0))
@@ -287,17 +291,17 @@ def why_paused(errand: Errand) -> str:
 
 
 # The sweep ------------------------------------------------------------------------------------------------------------
-_DUE = Rows(
-    lambda: (
-        not_paused(Errand.objects.filter(state=Errand.QUEUED, queue=given(Errand, "queue"), available_at__lte=Now()))
-        .order_by()
-        .values_list("pk")[:1]
-    )
-)
+@cache
+def _due(kinds: tuple[str, ...]) -> Rows:
+    def query() -> QuerySet[Errand, Any]:
+        waiting = Errand.objects.filter(state=Errand.QUEUED, kind__in=kinds, queue=given(Errand, "queue"))
+        return not_paused(waiting.filter(available_at__lte=Now())).order_by().values_list("pk")[:1]
+
+    return Rows(query)
 
 
 def is_due(queue: str) -> bool:
-    return _DUE.first(queue=queue) is not None
+    return _due(tuple(_kinds)).first(queue=queue) is not None
 
 
 def running_of(worker: str, queue: Queue) -> int:
@@ -314,7 +318,7 @@ def began(worker: str, queue: Queue) -> bool:
 def take_back_lapsed() -> int:
     """Queues again what workers hold that went silent. Returns how many."""
     lapsed = 0
-    for errand in Errand.objects.filter(state=Errand.RUNNING, lease_expires_at__lt=Now()):
+    for errand in Errand.objects.filter(state=Errand.RUNNING, kind__in=[*_kinds], lease_expires_at__lt=Now()):
         if errand.token is not None:
             held = Held(errand_id=errand.pk, subject=errand.subject, token=errand.token)
             _fail(held, f"the worker {errand.lease_owner} went silent", error_class="worker")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from jobs.log_context import bound, bound_ids
 from jobs.models import PRIORITIES, Attempt, Delivery, Errand, Event, MailSwitch, Notice, WebhookEndpoint, Worker
 from jobs.object_storage import Busy
 from jobs.queue import QUEUE_VARIABLE, tickets_waiting
+from jobs.retries import POLICIES
 from jobs.states import Queue, Stage
 from jobs.status import read_status
 from tests.people import make_job
@@ -38,6 +40,22 @@ def told(monkeypatch):
     monkeypatch.setattr(errands, "_kinds", dict(errands._kinds))
     errands.register("count", do=do, give_up=lambda subject, error: told["given_up"].append((subject, error)))
     return told
+
+
+def test_a_kind_that_another_version_knows_is_left_to_it(told, blue):
+    """Machines are updated one after the other: the first to know a new kind may send it, and the others go on."""
+    errand = errands.send("count", 7, blue)
+    del errands._kinds["count"]
+    assert not errands.is_due(Queue.LIGHT)
+    assert errands.claim("old:1/2") is None
+    tasks.work()
+    lapsed = {"state": "running", "token": uuid.uuid4(), "lease_expires_at": Now() - timedelta(seconds=1)}
+    Errand.objects.update(**lapsed, attempts=POLICIES["worker"].attempts)
+    sweeping.sweep()
+    errand.refresh_from_db()
+    assert (errand.state, errand.attempts) == ("running", POLICIES["worker"].attempts)
+    errands.register("count", do=lambda held: None, give_up=lambda subject, error: None)
+    assert errands.take_back_lapsed() == 1
 
 
 def make_due(errand):
