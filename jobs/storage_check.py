@@ -63,7 +63,7 @@ def _strays(alias: str, grace: timedelta) -> Iterator[str]:
     names = storage_named(alias).names()
     limit = timezone.now() - grace
     while page := list(islice(names, PAGE)):
-        recorded = Asset.objects.filter(storage=alias, storage_name__in=page).order_by()
+        recorded = Asset.objects.filter(storage=alias, storage_name__in=page, gone_at=None).order_by()
         waiting = Leftover.objects.filter(storage=alias, storage_name__in=page, gone_at=None).order_by()
         known = set(
             recorded.values_list("storage_name", flat=True).union(waiting.values_list("storage_name", flat=True))

@@ -86,6 +86,12 @@ def test_strays_are_let_go_when_it_is_said_and_not_in_the_outputs(asset):
     assert not Event.objects.exists(), "nobody knows whose it was"
 
 
+def test_a_content_that_came_back_after_its_record_let_it_go_is_a_stray(asset):
+    """It was stored once more by somebody whose transaction failed: the old record says that there is none."""
+    Asset.objects.update(removed_at=timezone.now(), gone_at=timezone.now())
+    assert list(files_without_record("default", grace=NOW)) == [f"default: {asset.storage_name} has no record"]
+
+
 def test_a_young_file_is_not_let_go(asset):
     storage_named("default").put_if_absent("aa/stray", io.BytesIO(b"RIFX"))
     assert "0 contents go" in check(let_go=True)
