@@ -56,7 +56,7 @@ FORMATTERS = {"line": LineFormatter, "json": JsonFormatter}
 
 def chosen_formatter() -> logging.Formatter:
     """For processes without Django's settings, which refuse a wrong value and name it."""
-    return FORMATTERS.get(os.environ.get("LOG_FORMAT", ""), LineFormatter)()
+    return FORMATTERS.get(os.environ.get("LOG_FORMAT", "").strip().lower(), LineFormatter)()
 
 
 def _ids(record: logging.LogRecord) -> Mapping[str, str]:

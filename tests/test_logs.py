@@ -194,14 +194,15 @@ def test_the_web_servers_own_lines_look_like_all_others(tmp_path):
     assert any("Shutting down" in message for message in messages)
 
 
-def test_the_stage_servers_lines_look_like_all_others():
+@pytest.mark.parametrize("chosen", ["json", " JSON"])
+def test_the_stage_servers_lines_look_like_all_others(chosen):
     code = (
         "import logging, sys; from jobs.stage_server import set_up_log;"
         "set_up_log({'': 20, 'chatty': 30});"
         "logging.getLogger('jobs.stage_server').info('no process'); logging.getLogger('chatty').info('chat');"
         "sys.exit('django' in sys.modules)"
     )
-    own = {**os.environ, "LOG_FORMAT": "json"}
+    own = {**os.environ, "LOG_FORMAT": chosen}
     told = subprocess.run([sys.executable, "-c", code], cwd=settings.BASE_DIR, env=own, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert [entry["message"] for entry in entries(told.stderr)] == ["no process"]
