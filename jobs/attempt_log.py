@@ -24,6 +24,8 @@ from jobs.stage_process import LOG_FILE
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 100_000
+MARK_BYTES = 100
+"""Of these, for the line that says how much is left out."""
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -58,7 +60,7 @@ class AttemptLog:
 
     def read(self) -> str:
         """What was said so far, as it is kept."""
-        return read_log(self._workdir).strip()[-MOST_BYTES:]
+        return read_log(self._workdir).strip()
 
     def is_kept(self, text: str) -> None:
         """Tells that ``text`` was written with the outcome: ``keep`` writes only when more was said since."""
@@ -76,7 +78,8 @@ class AttemptLog:
             elif not _LOGGED(id=self._attempt_id, log=text):
                 # It failed, and its end holds a traceback.
                 traceback = attempts.values_list("log", flat=True).first() or ""
-                attempts.update(log=f"{text}\n{traceback}".strip()[-MOST_BYTES:])
+                text = read_log(self._workdir, most=MOST_BYTES - len(traceback) - 1).strip()
+                attempts.update(log=f"{text}\n{traceback}".strip())
         except Error:
             logger.warning("the log of the attempt could not be kept", exc_info=True)
 
@@ -95,16 +98,17 @@ def kept_log(attempt_id: int, workdir: Path) -> Iterator[AttemptLog]:
         log.keep()
 
 
-def read_log(workdir: Path) -> str:
-    """The end of an attempt's log; empty when there is none (any more)."""
+def read_log(workdir: Path, *, most: int = MOST_BYTES) -> str:
+    """The end of an attempt's log, of ``most`` bytes; empty when there is none (any more)."""
     try:
         with (workdir / LOG_FILE).open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - MOST_BYTES))
-            text = file.read(MOST_BYTES).decode("utf-8", "replace").replace("\0", "")
+            kept = size if size <= most else max(0, most - MARK_BYTES)
+            file.seek(size - kept)
+            text = file.read(kept).decode("utf-8", "replace").replace("\0", "")
     except OSError:
         return ""
-    return text if size <= MOST_BYTES else f"… {size - MOST_BYTES} bytes before\n{text}"
+    return text if kept == size else f"… {size - kept:,} bytes before\n{text}"
 
 
 def left_log(run_id: int, token: uuid.UUID) -> str:

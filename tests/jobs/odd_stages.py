@@ -160,6 +160,11 @@ def flood(inputs, report):
     return Outcome(result=PREPARED)
 
 
+def flood_and_fail(inputs, report):
+    flood(inputs, report)
+    raise KeyError("slot")
+
+
 def log_a_long_line(inputs, report):
     logging.getLogger("rendering").warning("%s", "\N{SNOWMAN}" * 2**20)
     return Outcome(result=PREPARED)

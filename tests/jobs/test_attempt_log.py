@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from datetime import timedelta
 
@@ -116,8 +117,16 @@ def test_a_failure_keeps_its_traceback_and_what_was_said_before(queued, monkeypa
 def test_a_log_is_bounded_and_says_so(queued, monkeypatch):
     log = run(monkeypatch, odd_stages.flood).log
     assert len(log.encode()) <= MOST_BYTES
+    assert re.match(r"… 2\d\d,\d{3} bytes before\n", log)
     assert "last line" in log
     assert "first line" not in log
+
+
+def test_the_log_of_a_failure_is_bounded_and_says_so(queued, monkeypatch):
+    log = run(monkeypatch, odd_stages.flood_and_fail).log
+    assert len(log.encode()) <= MOST_BYTES
+    assert re.match(r"… 2\d\d,\d{3} bytes before\n", log)
+    assert log.index("last line") < log.index("KeyError: 'slot'")
 
 
 def test_what_is_no_text_is_kept_as_far_as_it_is(queued, monkeypatch):
