@@ -249,6 +249,10 @@ class ManagedByOperators:
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_change_permission(request, obj)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """What is there stays with its team, as its history and what was sent do."""
+        return () if obj is None else ("team",)
+
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
         """What the list of applications, a part of every page, asks: to look is all it needs to offer."""
         return {"add": False, "change": False, "delete": False, "view": True}

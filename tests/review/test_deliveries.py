@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.lifecycle import move
-from jobs.models import Delivery, MailSwitch, WebhookEndpoint
+from jobs.models import Delivery, MailSwitch, Membership, WebhookEndpoint
 from jobs.notices import announce_test, deliver_due
-from jobs.states import Stage, State
+from jobs.states import Role, Stage, State
 from tests.jobs.receivers import hang_up, receiving, status
 from tests.people import make_job
 
@@ -219,6 +219,17 @@ def test_another_teams_endpoint_cannot_be_made_or_changed(client, people, blue, 
     assert client.post(address, form(blue, secret=endpoint.secret, url="https://evil.example/")).status_code == 302
     endpoint.refresh_from_db()
     assert "hooks.example" in endpoint.url
+
+
+def test_an_endpoint_stays_with_its_team(client, people, blue, red, endpoint):
+    """What was sent to it, and the history, are its team's."""
+    Membership.objects.create(team=red, user=people.olga, role=Role.OPERATOR)
+    client.force_login(people.olga)
+    address = reverse("admin:jobs_webhookendpoint_change", args=[endpoint.pk])
+    moved = form(red, secret=endpoint.secret, url="https://hooks.example/c")
+    assert client.post(address, moved).status_code == 302
+    endpoint.refresh_from_db()
+    assert (endpoint.team, endpoint.url) == (blue, "https://hooks.example/c")
 
 
 def test_others_of_the_team_see_endpoints_without_their_secret(client, people, endpoint):
