@@ -170,7 +170,8 @@ class _Pinned(http.client.HTTPConnection):
         self.is_late = True
         if self.wire is not None:
             try:
-                self.wire.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket's own, which takes TLS off first: what is being sent could go out as plain text.
+                socket.socket.shutdown(self.wire, socket.SHUT_RDWR)
             except OSError:
                 return  # it was over in this moment
 

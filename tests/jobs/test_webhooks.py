@@ -225,7 +225,9 @@ def test_whatever_drips_is_hung_up_on(loopback, monkeypatch, scheme, beginning):
     assert len(dripped) < DRIPS
 
 
-def test_tls_is_checked_against_the_name(loopback, tmp_path, monkeypatch):
+@pytest.fixture
+def tls(tmp_path):
+    """A receiver at https://localhost, and its certificate, which nobody trusts yet."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     options = [
         "-x509",
@@ -244,10 +246,28 @@ def test_tls_is_checked_against_the_name(loopback, tmp_path, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with receiving(wrap=lambda sock: context.wrap_socket(sock, server_side=True)) as receiver:
-        address = receiver.url.replace("http://127.0.0.1", "https://localhost")
-        assert "CERTIFICATE_VERIFY_FAILED" in post(address.replace("localhost", "127.0.0.1")).text
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert "IP address mismatch" in post(address.replace("localhost", "127.0.0.1")).text
-        monkeypatch.setattr(outbound, "resolve", lambda host, port: [("127.0.0.1", port)])
-        assert post(address).is_accepted
+        receiver.url = receiver.url.replace("http://127.0.0.1", "https://localhost")
+        yield receiver, certificate
+
+
+def test_tls_is_checked_against_the_name(loopback, tls, monkeypatch):
+    receiver, certificate = tls
+    assert "CERTIFICATE_VERIFY_FAILED" in post(receiver.url.replace("localhost", "127.0.0.1")).text
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert "IP address mismatch" in post(receiver.url.replace("localhost", "127.0.0.1")).text
+    monkeypatch.setattr(outbound, "resolve", lambda host, port: [("127.0.0.1", port)])
+    assert post(receiver.url).is_accepted
     assert json.loads(receiver.requests[0]["body"]) == PAYLOAD
+
+
+def test_what_is_sent_while_it_is_hung_up_on_is_encrypted_still(loopback, tls, monkeypatch):
+    receiver, certificate = tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr(outbound, "resolve", lambda host, port: [("127.0.0.1", port)])
+    connection = outbound._Pinned(outbound.check_url(receiver.url), PATIENCE_SECONDS)
+    connection.connect()
+    with contextlib.closing(connection):
+        connection.hang_up()
+        assert connection.wire.version(), "TLS was taken off the socket"
+        with pytest.raises(OSError):
+            connection.send(b"secret")
