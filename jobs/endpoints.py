@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -61,6 +60,5 @@ def _save(endpoint: WebhookEndpoint) -> None:
 
 
 def _tell(user: User, endpoint: WebhookEndpoint, verb: str) -> None:
-    host = urlsplit(endpoint.url).hostname
-    data = {"what": f"webhook endpoint {endpoint.pk} at {host}", "events": endpoint.events, "active": endpoint.active}
+    data = {"what": endpoint.label, "events": endpoint.events, "active": endpoint.active}
     Event.objects.create(team_id=endpoint.team_id, verb=verb, actor=user, data=data)

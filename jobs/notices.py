@@ -12,7 +12,6 @@ import uuid
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -159,8 +158,7 @@ def _announce_dead(delivery: Delivery, answer: Answer) -> None:
     if newest is not None and not alike.filter(state=Delivery.DELIVERED, last_at__gt=newest.last_at).exists():
         count_again("delivery.dead", delivery.team_id)
         return
-    # The host alone: addresses of receivers carry keys at times.
-    at = "e-mail" if delivery.endpoint is None else f"webhook endpoint {_name_of(delivery.endpoint)}"
+    at = "e-mail" if delivery.endpoint is None else delivery.endpoint.label
     reason = f"{delivery.name}: {answer.text}"[:MOST_REASON_CHARACTERS]
     event = Event.objects.create(team_id=delivery.team_id, verb="give_up_delivery", reason=reason, data={"what": at})
     facts = {
@@ -173,10 +171,6 @@ def _announce_dead(delivery: Delivery, answer: Answer) -> None:
     }
     told = Told(name="delivery.dead", event=event, job=None, facts=facts)
     Delivery.objects.bulk_create(tell_members(told))
-
-
-def _name_of(endpoint: WebhookEndpoint) -> str:
-    return f"{endpoint.pk} at {urlsplit(endpoint.url).hostname}"
 
 
 def announce_test(endpoint: WebhookEndpoint) -> Delivery:
@@ -218,7 +212,7 @@ def rotate_secret(user: User, endpoint: WebhookEndpoint) -> None:
             team_id=endpoint.team_id,
             verb="rotate_secret",
             actor=user,
-            data={"what": f"webhook endpoint {_name_of(endpoint)}"},
+            data={"what": endpoint.label},
         )
     endpoint.refresh_from_db()
 
@@ -369,7 +363,7 @@ def _switch_off(endpoint: WebhookEndpoint) -> None:
             team_id=endpoint.team_id,
             verb="switch_off_endpoint",
             reason=f"It answered {webhooks.GONE} Gone. Switch it on under Manage when it is back.",
-            data={"what": f"webhook endpoint {_name_of(endpoint)}"},
+            data={"what": endpoint.label},
         )
 
 

@@ -6,6 +6,7 @@ import base64
 import secrets
 import uuid
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -123,6 +124,11 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def label(self) -> str:
+        """For people and the history, with the host alone: addresses of receivers carry keys at times."""
+        return f"webhook endpoint {self.pk} at {urlsplit(self.url).hostname}"
 
     @property
     def secret(self) -> str:
