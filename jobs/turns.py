@@ -42,7 +42,7 @@ class Head:
     """The first run of a batch in a queue and rank. ``due`` by the database's clock.
 
     ``last_team`` and ``last_batch`` were served before it in its rank, as the look found; 0: nobody. ``aged`` has the
-    bit of each rank whose last turn went to risen work, and no claim to a rank below since.
+    bit of each rank from which risen work was claimed, and nothing from a rank below since.
     """
 
     run_id: int

@@ -12,7 +12,7 @@ from jobs.teams import MachineQuerySet, TeamQuerySet
 
 class Turn(models.Model):
     """Whom the last claim served: ``light/2`` has the team in rank 2, ``light/2:7`` the batch of team 7. The next one
-    is next. ``light:aged`` has the bits of the ranks in which work that rose by age went last: what is below is next.
+    is next. ``light:aged`` has the bits of the ranks that owe a turn to those below, since risen work had one.
     ``light:errand`` has the team of the last errand.
     """
 
