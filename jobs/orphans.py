@@ -1,7 +1,8 @@
-"""Ends what a stage had started when its worker was killed: programs outlive their parents unless somebody looks.
+"""Ends what a stage had started in a session of its own when its worker was killed: nothing else reaches it there.
 
-Workers, stages and clusters ask for their parents' death signal (``jobs/parentage.py``); a program that a stage started
-cannot be made to. All of them carry the name of the machine's record in the environment they were started with.
+Workers and clusters ask for their parents' death signal, and a stage's process group ends with its worker
+(``jobs/parentage.py``); a program that left the group does not. All of them carry the name of the machine's record in
+the environment they were started with.
 """
 
 from __future__ import annotations
