@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
@@ -118,7 +119,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         case NotAllowed():
             return drf_exception_handler(PermissionDenied(str(error)), context)
         case RateLimited():
-            wait = {} if error.retry_after_seconds is None else {"Retry-After": f"{error.retry_after_seconds:.0f}"}
+            wait = {} if error.retry_after_seconds is None else {"Retry-After": str(ceil(error.retry_after_seconds))}
             return Response({"detail": str(error)}, status=503, headers=wait)
         case Unreachable():
             return Response({"detail": str(error)}, status=503)

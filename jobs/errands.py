@@ -110,7 +110,8 @@ def send(kind: str, subject: int, team: Team, *, total: int = 0) -> Errand:
         with transaction.atomic():
             errand = Errand.objects.create(kind=kind, subject=subject, team=team, total=total, queue=_kinds[kind].queue)
     except IntegrityError:
-        return Errand.objects.get(kind=kind, subject=subject, state__in=[Errand.QUEUED, Errand.RUNNING])
+        live = Errand.objects.filter(kind=kind, subject=subject, state__in=[Errand.QUEUED, Errand.RUNNING]).first()
+        return live or send(kind, subject, team, total=total)  # it ended in this moment
     send_ticket(errand.queue)
     return errand
 

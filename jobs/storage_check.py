@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 
@@ -50,13 +51,18 @@ def let_go(*, grace: timedelta) -> int:
 
     Only of the default storage: in ``outputs`` may lie what people have put there. Returns how many.
     """
-    storage = storage_named("default")
     noted = 0
-    names = _strays("default", grace)
-    while page := list(islice(names, PAGE)):
-        rows = [Leftover(storage="default", storage_name=name, size_bytes=storage.size(name)) for name in page]
-        noted += len(Leftover.objects.bulk_create(rows))
+    found = _leftovers("default", grace)
+    while page := list(islice(found, PAGE)):
+        noted += len(Leftover.objects.bulk_create(page))
     return noted
+
+
+def _leftovers(alias: str, grace: timedelta) -> Iterator[Leftover]:
+    storage = storage_named(alias)
+    for name in _strays(alias, grace):
+        with suppress(FileNotFoundError):  # it went in this moment
+            yield Leftover(storage=alias, storage_name=name, size_bytes=storage.size(name))
 
 
 def _strays(alias: str, grace: timedelta) -> Iterator[str]:

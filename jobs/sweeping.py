@@ -98,17 +98,12 @@ def sweep_strays() -> int:
     keys and errands, files that no policy keeps, contents that are nobody's any more, and what other apps registered as
     their chores.
     """
-    overdue.tell_overdue()
-    digests.write_due()
-    gone = sweep_workdirs() + idempotency.forget_old() + errands.forget_old() + chores.do_all()
-    gone += limits.forget_full() + sweep_arriving() + workers.end_replaced()
-    try:
-        noted_heads.note_hourly()
-        gone += sweep_parts() + sweep_deployments() + sending.sweep()
-        gone += retention.apply_policies() + leftovers.sweep()
-    except OSError:
-        logger.exception("the storage does not answer; trying again")
-    return gone
+    chores.do_each(overdue.tell_overdue, digests.write_due, noted_heads.note_hourly)
+    return chores.do_all() + chores.do_each(
+        *(sweep_workdirs, idempotency.forget_old, errands.forget_old),
+        *(limits.forget_full, sweep_arriving, workers.end_replaced),
+        *(sweep_parts, sweep_deployments, sending.sweep, retention.apply_policies, leftovers.sweep),
+    )
 
 
 def sweep_workdirs() -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import IntegrityError
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -91,6 +92,19 @@ def test_an_errand_on_its_way_is_not_sent_twice_but_again_when_it_ended(told, bl
     assert errands.send("count", 8, blue) != first
     errands.perform(errands.claim("me", only=first.pk))
     assert errands.send("count", 7, blue) != first
+
+
+def test_an_errand_that_ends_while_it_is_asked_for_again_is_sent_anew(told, blue, monkeypatch):
+    first = errands.send("count", 7, blue)
+    create = Errand.objects.create
+
+    def was_there(**values):
+        monkeypatch.setattr(Errand.objects, "create", create)
+        raise IntegrityError
+
+    monkeypatch.setattr(Errand.objects, "create", was_there)
+    Errand.objects.filter(pk=first.pk).update(state=Errand.DONE)
+    assert errands.send("count", 7, blue).pk > first.pk
 
 
 def test_an_errand_is_claimed_once(told, blue):

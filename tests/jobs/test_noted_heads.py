@@ -180,7 +180,7 @@ def test_a_storage_that_is_away_is_tried_again_and_said(blue, job, settings, tmp
     (tmp_path / "heads").write_text("no folder")
     with caplog.at_level(logging.ERROR):
         sweeping.sweep_strays()
-    assert "the storage does not answer" in caplog.text
+    assert "jobs.noted_heads.note_hourly failed; it is tried again" in caplog.text
     (tmp_path / "heads").unlink()
     assert note_hourly() == 1
     (tmp_path / "heads" / str(blue.pk) / "strange.txt").write_text("not ours")

@@ -13,7 +13,7 @@ from jobs import leftovers, storage_check
 from jobs.models import Asset, Deployment, Event, Leftover, StageRun
 from jobs.states import Stage, State
 from jobs.storage import storage_named
-from jobs.storage_check import files_without_record, records_without_file
+from jobs.storage_check import files_without_record, let_go, records_without_file
 from jobs.store import put_asset
 from tests.people import make_job
 
@@ -84,6 +84,22 @@ def test_strays_are_let_go_when_it_is_said_and_not_in_the_outputs(asset):
     assert list(storage_named("default").names()) == [asset.storage_name]
     assert list(storage_named("outputs").names()) == ["aa/stray"]
     assert not Event.objects.exists(), "nobody knows whose it was"
+
+
+def test_a_stray_that_goes_while_it_is_looked_at_is_passed_over(asset, monkeypatch):
+    storage = storage_named("default")
+    for name in ("aa/gone", "aa/stray"):
+        storage.put_if_absent(name, io.BytesIO(b"RIFX"))
+    size = type(storage).size
+
+    def goes(self, name):
+        if name == "aa/gone":
+            self.delete(name)
+        return size(self, name)
+
+    monkeypatch.setattr(type(storage), "size", goes)
+    assert let_go(grace=NOW) == 1
+    assert Leftover.objects.get().storage_name == "aa/stray"
 
 
 def test_a_content_that_came_back_after_its_record_let_it_go_is_a_stray(asset):
