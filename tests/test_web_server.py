@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from gunicorn.workers import gthread
 
-from aeproject.web_server import CONFIGURATION, HOST, served
+from aeproject.benches.web_server import CONFIGURATION, HOST, served
 
 PATIENCE_SECONDS = 60
 

@@ -11,8 +11,8 @@ from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from aeproject import api_bench, bundle_bench, intake_bench, job_bench, page_bench, queue_bench
-from aeproject.queue_bench import Figure, database_of_its_own
+from aeproject.benches import api, bundle, intake, job, pages, queue
+from aeproject.benches.figures import Figure, database_of_its_own
 
 Part = tuple[str, Iterable[Figure]]
 SHORT_SIZES = [1_000, 100_000]
@@ -73,29 +73,29 @@ def _fill(table: Table, figures: Iterable[Figure]) -> int:
 def _part(options: dict[str, Any]) -> Part | None:
     """The part that was asked for; None for everything."""
     if options["job"]:
-        return "The main job", job_bench.measure(options["rounds"])
+        return "The main job", job.measure(options["rounds"])
     if options["queue"]:
-        return "The queue", queue_bench.measure(sorted(options["sizes"]))
+        return "The queue", queue.measure(sorted(options["sizes"]))
     if options["intake"]:
-        return "Intake", intake_bench.measure(options["rows"], options["many_rows"])
+        return "Intake", intake.measure(options["rows"], options["many_rows"])
     if options["pages"]:
-        return f"Pages beside {options['jobs']:,} jobs", page_bench.measure(options["jobs"])
+        return f"Pages beside {options['jobs']:,} jobs", pages.measure(options["jobs"])
     if options["bundle"]:
-        return f"The ZIP of {options['gigabytes']:g} GB", bundle_bench.measure(options["gigabytes"])
+        return f"The ZIP of {options['gigabytes']:g} GB", bundle.measure(options["gigabytes"])
     if options["api"]:
-        return _watching(options["jobs"]), api_bench.measure(options["seconds"], jobs=options["jobs"])
+        return _watching(options["jobs"]), api.measure(options["seconds"], jobs=options["jobs"])
     return None
 
 
 def _everything(options: dict[str, Any]) -> Iterator[Part]:
-    yield "The main job", job_bench.measure(options["rounds"])
-    yield "The queue", queue_bench.measure(SHORT_SIZES)
-    yield "Intake", intake_bench.measure(options["rows"], options["many_rows"], intake_bench.SHORT_WAYS)
-    yield f"The ZIP of {SHORT_GIGABYTES:g} GB", bundle_bench.measure(SHORT_GIGABYTES)
+    yield "The main job", job.measure(options["rounds"])
+    yield "The queue", queue.measure(SHORT_SIZES)
+    yield "Intake", intake.measure(options["rows"], options["many_rows"], intake.SHORT_WAYS)
+    yield f"The ZIP of {SHORT_GIGABYTES:g} GB", bundle.measure(SHORT_GIGABYTES)
     with database_of_its_own():
-        batches = page_bench.fill(options["jobs"])
-        yield f"Pages beside {options['jobs']:,} jobs", page_bench.measure_beside(batches)
-        yield _watching(options["jobs"]), api_bench.measure_beside(batches, SHORT_SECONDS)
+        batches = pages.fill(options["jobs"])
+        yield f"Pages beside {options['jobs']:,} jobs", pages.measure_beside(batches)
+        yield _watching(options["jobs"]), api.measure_beside(batches, SHORT_SECONDS)
 
 
 def _watching(jobs: int) -> str:

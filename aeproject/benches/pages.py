@@ -20,7 +20,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from aeproject.queue_bench import Figure, copy_rows, database_of_its_own, silent_console
+from aeproject.benches.figures import Figure, copy_rows, database_of_its_own, silent_console
 from batches.models import Batch
 from jobs.models import Job, Membership, StageRun, Team
 from jobs.states import Role

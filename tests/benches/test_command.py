@@ -6,9 +6,9 @@ import pytest
 from django.core.management.base import CommandError
 from rich.table import Table
 
-from aeproject import page_bench
+from aeproject.benches import pages
+from aeproject.benches.figures import Figure
 from aeproject.management.commands import bench
-from aeproject.queue_bench import Figure
 
 
 def rows(figures):
@@ -45,9 +45,9 @@ def test_what_could_not_be_measured_is_missed_and_says_why():
 
 
 def test_pages_are_measured_with_their_queries(db, monkeypatch):
-    monkeypatch.setattr(page_bench, "ROUNDS", 1)
-    figures = list(page_bench.measure_beside(page_bench.fill(700)))
-    assert len(figures) == len(page_bench.ADDRESSES) + 4
+    monkeypatch.setattr(pages, "ROUNDS", 1)
+    figures = list(pages.measure_beside(pages.fill(700)))
+    assert len(figures) == len(pages.ADDRESSES) + 4
     assert figures[-1].most == 12
     assert 9 <= figures[-1].value <= 12
     assert all(figure.value > 0 and figure.cpu > 0 for figure in figures[:-1])

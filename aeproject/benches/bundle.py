@@ -20,8 +20,8 @@ from django.core.management.base import CommandError
 from django.test.utils import override_settings
 from django.urls import reverse
 
-from aeproject.queue_bench import Clock, Figure, database_of_its_own
-from aeproject.web_server import served
+from aeproject.benches.figures import Clock, Figure, database_of_its_own
+from aeproject.benches.web_server import served
 from batches.bundles.plan import KINDS, WORKING, plan
 from batches.bundles.sharing import share
 from batches.models import Batch

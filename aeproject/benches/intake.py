@@ -24,7 +24,7 @@ from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.test import override_settings
 
-from aeproject.queue_bench import Clock, Figure, database_of_its_own
+from aeproject.benches.figures import Clock, Figure, database_of_its_own
 from batches.intake import opening
 from batches.intake.judging import CHUNK
 from batches.models import Batch, Upload

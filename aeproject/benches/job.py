@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from aeproject import demo
+from aeproject.benches.figures import Figure
 from aeproject.processes import start_command, stop_all
-from aeproject.queue_bench import Figure
 from batches.actions import start
 from batches.intake.opening import commit_all, preview_upload
 from batches.models import Batch

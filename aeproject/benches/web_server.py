@@ -67,7 +67,7 @@ def served(**other: Any) -> Iterator[WebServer]:
 def _serve(descriptor: int, other: dict[str, Any]) -> None:
     from gunicorn.app.base import Application
 
-    from aeproject.queue_bench import silent_console
+    from aeproject.benches.figures import silent_console
     from aeproject.wsgi import application
 
     class Server(Application):  # type: ignore[misc]

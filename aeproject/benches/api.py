@@ -25,9 +25,9 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
-from aeproject.page_bench import fill
-from aeproject.queue_bench import Figure, database_of_its_own, silent_console
-from aeproject.web_server import HOST, WebServer, served
+from aeproject.benches.figures import Figure, database_of_its_own, silent_console
+from aeproject.benches.pages import fill
+from aeproject.benches.web_server import HOST, WebServer, served
 from batches.models import Batch
 from jobs.lifecycle import move
 from jobs.models import Job, Membership, Team
