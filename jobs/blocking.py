@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from jobs import workers
 from jobs.errors import Conflict
 from jobs.lifecycle import annotate
+from jobs.log_context import bound
 from jobs.models import Attempt, Event, StageBlock, Worker
 from jobs.states import Stage, queue_of
 
@@ -56,7 +57,9 @@ def judge(machine: str, stage: Stage) -> StageBlock | None:
         )
         verb = "block_machine" if others else "suspect_machine"
         annotate(row[0].run.job, verb, reason=words, data={"machine": machine, "stage": stage.label})
-    logger.error(words)
+    last = row[0].run
+    with bound(request=last.request_id, job=last.job.job_id, run=last.pk, attempt=row[0].pk):
+        logger.error(words)
     return block
 
 

@@ -322,7 +322,8 @@ def take_back_lapsed() -> int:
     for errand in Errand.objects.filter(state=Errand.RUNNING, kind__in=[*_kinds], lease_expires_at__lt=Now()):
         if errand.token is not None:
             held = Held(errand_id=errand.pk, subject=errand.subject, token=errand.token)
-            _fail(held, f"the worker {errand.lease_owner} went silent", error_class="worker")
+            with bound(request=errand.request_id):
+                _fail(held, f"the worker {errand.lease_owner} went silent", error_class="worker")
             lapsed += 1
     return lapsed
 

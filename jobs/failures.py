@@ -16,6 +16,7 @@ from jobs.compiled import Update, given
 from jobs.errors import LeaseLost
 from jobs.fingerprints import fingerprint
 from jobs.lifecycle import move
+from jobs.log_context import bound
 from jobs.models import Attempt, StageRun
 from jobs.retries import POLICIES, Policy
 from jobs.sandbox import StageFailed
@@ -25,18 +26,20 @@ logger = logging.getLogger(__name__)
 
 def fail(lease: Lease, error: StageFailed) -> bool:
     """Queues the run again with a delay, or gives it up. Does nothing when the lease is gone, and returns False."""
-    try:
-        with transaction.atomic():
-            _settle(lease, error)
-    except LeaseLost:
-        logger.info("run %s: failed after its lease was gone: %s", lease.run_id, error)
-        return False
+    run = StageRun.objects.select_related("job").get(pk=lease.run_id)
+    # Who takes back the work of others, such as the sweep, has none of its ids.
+    with bound(request=run.request_id, job=run.job.job_id, run=run.pk, attempt=lease.attempt_id):
+        try:
+            with transaction.atomic():
+                _settle(run, lease, error)
+        except LeaseLost:
+            logger.info("run %s: failed after its lease was gone: %s", lease.run_id, error)
+            return False
     return True
 
 
-def _settle(lease: Lease, error: StageFailed) -> None:
+def _settle(run: StageRun, lease: Lease, error: StageFailed) -> None:
     policy = POLICIES[error.error_class]
-    run = StageRun.objects.select_related("job").get(pk=lease.run_id)
     again = policy.tries_again(_times(run, policy))
     changes = _again(run, policy, error) if again else _given_up(run, error)
     settled = StageRun.objects.filter(pk=run.pk, token=lease.token, state=StageRun.RUNNING).update(

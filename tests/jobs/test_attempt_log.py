@@ -102,6 +102,15 @@ def test_what_follows_from_a_request_names_it(queued, lines, monkeypatch):
     assert StageRun.objects.get(stage=Stage.MATCHING).request_id == "r9"
 
 
+def test_the_end_of_a_killed_workers_attempt_names_its_request_and_job(queued, lines):
+    StageRun.objects.update(request_id="r9")
+    assert claim("gone:1") is not None
+    StageRun.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert take_back_lapsed() == 1
+    (line,) = [line for line in lines if "gone:1 went silent" in line]
+    assert "[request=r9 job=PC-1 run=" in line
+
+
 def test_what_no_request_led_to_names_none(queued, lines, monkeypatch):
     run(monkeypatch, odd_stages.talkative)
     assert set(StageRun.objects.values_list("request_id", flat=True)) == {""}

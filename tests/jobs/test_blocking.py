@@ -8,7 +8,8 @@ from django.urls import reverse
 from jobs import blocking, pipeline, tasks, workers
 from jobs.errors import Conflict, NotAllowed
 from jobs.lifecycle import move
-from jobs.models import Attempt, Event, Worker
+from jobs.log_context import bound_ids
+from jobs.models import Attempt, Event, StageRun, Worker
 from jobs.queue import QUEUE_VARIABLE
 from jobs.sources import roots_of
 from jobs.states import Queue, Stage
@@ -62,6 +63,17 @@ def test_three_own_failures_in_a_row_block(batch, machine, classes, blocked):
     assert Stage.MATCHING in workers.may_claim(machine.name).stages
     assert STAGE in workers.may_claim("other:1").stages
     assert Event.objects.filter(verb="block_machine").count() == int(blocked)
+
+
+def test_the_line_about_a_machine_names_the_job_and_request_that_it_failed_last(batch, machine, monkeypatch):
+    named: list[dict[str, str]] = []
+    monkeypatch.setattr(blocking.logger, "error", lambda words: named.append(dict(bound_ids())))
+    attempts(batch, machine, "crash", "crash", "crash")
+    last = Attempt.objects.select_related("run__job").latest("pk")
+    StageRun.objects.update(request_id="r9")
+    blocking.judge(machine.machine, STAGE)
+    ids = {"job": last.run.job.job_id, "run": str(last.run_id), "attempt": str(last.pk)}
+    assert named == [{"request": "r9", **ids}]
 
 
 def test_one_job_that_fails_again_and_again_accuses_itself(batch, machine):

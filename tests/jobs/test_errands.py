@@ -86,6 +86,21 @@ def test_an_errand_names_the_request_that_asked_for_it(told, blue, monkeypatch):
     assert named == ["r9", None]
 
 
+def test_an_errand_whose_workers_are_killed_is_given_up_in_the_name_of_its_request(told, blue):
+    named = []
+    errands.register(
+        "name", do=lambda held: None, give_up=lambda subject, error: named.append(bound_ids().get("request"))
+    )
+    with bound(request="r9"):
+        errand = errands.send("name", 7, blue)
+    for _ in range(POLICIES["worker"].attempts):
+        make_due(errand)
+        assert errands.claim("gone:1") is not None
+        Errand.objects.update(lease_expires_at=Now() - timedelta(seconds=1))
+        assert errands.take_back_lapsed() == 1
+    assert named == ["r9"]
+
+
 def test_an_errand_on_its_way_is_not_sent_twice_but_again_when_it_ended(told, blue):
     first = errands.send("count", 7, blue)
     assert errands.send("count", 7, blue) == first
