@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import mmap
 import os
 import pydoc
 import signal
@@ -36,6 +37,8 @@ QUEUE_VARIABLE = "Q_CLUSTER_NAME"
 LOOK_SECONDS = 1.0
 """So often the main process of a cluster looks whether its supervisor lives."""
 ORPHAN_SECONDS = 8
+_stopping = mmap.mmap(-1, 1)
+"""Shared by a cluster's processes. Without a lock, which a worker that is killed could hold for ever."""
 
 
 class BrokerAway(OSError):
@@ -143,8 +146,17 @@ def run_cluster(ready: Callable[[], None]) -> None:
             _end(cluster, supervisor, signal.SIGTERM, None)
 
 
+def is_stopping() -> bool:
+    """Whether this process belongs to a cluster that was asked to stop."""
+    return _stopping[0] != 0
+
+
 def _end(cluster: Cluster, supervisor: int, number: int, frame: FrameType | None) -> None:
-    """Lets running work finish. The supervisor sets the bound; when it is gone, the alarm does, whose death is ours."""
+    """Lets running work finish and begins none: tickets at hand are let go, and whoever stays takes the work sooner.
+
+    The supervisor sets the bound; when it is gone, the alarm does, whose death is ours.
+    """
+    _stopping[0] = 1
     if os.getppid() != supervisor:
         signal.alarm(ORPHAN_SECONDS)
     cluster.sig_handler(number, frame)

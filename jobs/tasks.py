@@ -13,7 +13,7 @@ from django.db import connection
 from jobs import blocking, errands, pipeline, workers
 from jobs.claims import claim, worker_name
 from jobs.pipeline import AWAY
-from jobs.queue import QUEUE_VARIABLE
+from jobs.queue import QUEUE_VARIABLE, is_stopping
 from jobs.states import Queue, Stage
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ def _work() -> None:
 
     However many errands wait, stages that wait too have one of the machine's workers; its only one, every second time.
     """
+    if is_stopping():
+        return
     name = os.environ.get(workers.NAME_VARIABLE, "")
     allowed = workers.may_claim(name)
     queue = os.environ.get(QUEUE_VARIABLE)

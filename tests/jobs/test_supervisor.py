@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from jobs import queue, supervisor, sweeping, workers
+from batches.models import Batch
+from jobs import queue, supervisor, sweeping, tasks, workers
 from jobs.clusters import GuardedCluster
-from jobs.models import Worker
+from jobs.lifecycle import move
+from jobs.models import Attempt, Worker
 from jobs.states import Queue
 from jobs.supervisor import Supervisor
 from tests.jobs.test_sandbox import is_gone, number_in, wait_for
+from tests.people import make_job
 
 pytestmark = pytest.mark.django_db
 POLITE = """
@@ -122,6 +128,22 @@ def test_what_takes_longer_than_the_bound_goes_with_all_that_it_started(
     assert Worker.objects.get().ended_at is not None
 
 
+def test_a_cluster_that_was_asked_to_stop_begins_nothing_more(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its workers are forks of forks of it, and have tickets at hand."""
+    monkeypatch.setattr(queue, "_stopping", mmap.mmap(-1, 1))
+    move(make_job(batch), "start")
+    here, there = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.read(here, 1)
+        os._exit(queue.is_stopping())
+    queue._end(Mock(), os.getppid(), signal.SIGTERM, None)
+    os.write(there, b"1")
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 1
+    tasks.work()
+    assert not Attempt.objects.exists()
+
+
 def test_a_cluster_that_missed_the_death_of_its_supervisor_finds_that_it_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -149,6 +171,7 @@ def test_a_cluster_that_missed_the_death_of_its_supervisor_finds_that_it_is_gone
     for name in ("spare_forks_what_is_here", "_tie_forks_to_their_parents", "stage_server"):
         monkeypatch.setattr(queue, name, lambda: None)
     monkeypatch.setattr(queue, "Cluster", Cluster)
+    monkeypatch.setattr(queue, "_stopping", bytearray(1))
     monkeypatch.setattr(queue.signal, "signal", lambda *_: None)
     monkeypatch.setattr(queue.signal, "alarm", alarms.append)
     monkeypatch.setattr(queue.os, "getppid", lambda: parents.pop(0) if len(parents) > 1 else parents[0])
