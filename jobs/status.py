@@ -9,7 +9,7 @@ from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Q
 from django.db.models.functions import Now
 
 from jobs import workers
-from jobs.errands import not_paused
+from jobs.errands import left, not_paused
 from jobs.models import PRIORITY_NAMES, Errand, Job, Pause, StageRun, Worker
 from jobs.states import State
 from jobs.teams import TeamQuerySet
@@ -111,8 +111,8 @@ def read_status() -> Status:
         running_errands=tuple(_running_errand(errand) for errand in errands_now()[:MOST_RUNNING]),
         machines=machines,
         failed_jobs=Job.objects.filter(state=State.FAILED).count(),
-        dead_runs=StageRun.objects.filter(state=StageRun.FAILED).count(),
-        dead_errands=Errand.objects.filter(state=Errand.FAILED).count(),
+        dead_runs=StageRun.objects.filter(state=StageRun.FAILED, job__state=State.FAILED).count(),
+        dead_errands=left(Errand.objects.all()).count(),
         neglected=tuple(sorted(wanted - served)),
     )
 

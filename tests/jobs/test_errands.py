@@ -383,6 +383,7 @@ def test_what_was_given_up_is_a_dead_letter_of_its_team_until_it_is_sent_again(t
     assert read_status().dead_errands == 1
     errands.send("count", 7, blue)
     assert list(deadletters.dead_errands(people.vera)) == []
+    assert read_status().dead_errands == 0
 
 
 def outbox():

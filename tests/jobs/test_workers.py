@@ -15,7 +15,7 @@ from django.utils import timezone
 from jobs import supervisor, tasks, workers
 from jobs.clusters import GuardedCluster
 from jobs.errors import Conflict, NotAllowed
-from jobs.models import Event, Pause, StageBlock, StageRun, Worker
+from jobs.models import Event, Job, Pause, StageBlock, StageRun, Worker
 from jobs.states import Queue, Stage, State
 from jobs.status import read_status
 from jobs.supervisor import usual_queues
@@ -282,6 +282,14 @@ def test_the_status_shows_the_whole_name_of_a_machine_in_a_narrow_terminal(monke
     lines = capsys.readouterr().out.splitlines()
     name = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
     assert name == Worker.objects.get().name
+
+
+def test_what_is_tried_again_is_not_among_the_dead_of_the_status(batch):
+    queued(batch, state=StageRun.FAILED)
+    job = queued(batch, state=StageRun.FAILED).job
+    Job.objects.filter(pk=job.pk).update(state=State.FAILED)
+    status = read_status()
+    assert (status.failed_jobs, status.dead_runs) == (1, 1)
 
 
 def test_the_status_counts_by_queue_and_priority_and_names_the_oldest(batch):
