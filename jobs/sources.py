@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from django.conf import settings
+from django.db import transaction
 
+from jobs.lifecycle import annotate
 from jobs.models import Asset, Job, Team
 from jobs.slot_columns import filled
 from jobs.stages.base import Inputs
 from jobs.states import Stage
-from jobs.store import Tick, fetch, put_asset
+from jobs.store import Tick, fetch, hash_file, put_asset
 from rendering.errors import FormatError
 
 Beat = Callable[[str, float], None]
@@ -64,7 +66,8 @@ def collect(job: Job, stage: Stage, workdir: Path, *, beat: Beat = no_beat) -> I
     def tick() -> None:
         beat("fetching", 0)
 
-    psd, project = _stored_sources(job, tick)
+    psd = _source(job, "psd", job.psd_path, stage, tick)
+    project = _source(job, "project", job.project_path, stage, tick)
     uploads = _fetch_uploads(job, workdir / "uploads", tick)
     if stage > Stage.INGESTION:
         _fetch_layers(job, workdir / "layers", tick)
@@ -98,21 +101,37 @@ def collect(job: Job, stage: Stage, workdir: Path, *, beat: Beat = no_beat) -> I
     )
 
 
-def _stored_sources(job: Job, tick: Tick) -> tuple[Asset, Asset]:
-    """The job's two sources as stored assets. Files of asset roots are stored by content when they are first used."""
-    found: dict[str, Asset] = {}
-    for field, path, kind in (("psd", job.psd_path, "psd"), ("project", job.project_path, "project")):
-        asset = getattr(job, field)
+def _source(job: Job, field: str, path: str, stage: Stage, tick: Tick) -> Asset:
+    """The job's ``psd`` or ``project`` as a stored asset.
+
+    Files of asset roots are stored by content when they are first used. Ingestion looks at them again: whoever mends
+    one there has its job tried again.
+    """
+    asset: Asset | None = getattr(job, field)
+    if asset is not None and (stage > Stage.INGESTION or asset.uploaded_as.exists()):
+        return asset
+    source = find_in_roots(job.team, path)
+    if source is None:
         if asset is None:
-            source = find_in_roots(job.team, path)
-            if source is None:
-                raise FormatError(path, "is no longer in the asset roots.", "Put it back, then retry the job.")
-            asset = put_asset(source, team=job.team, kind=kind, name=source.name, tick=tick)
-            weight = {"bytes_in": asset.size_bytes} if field == "psd" else {}
-            Job.objects.filter(pk=job.pk).update(**{field: asset}, **weight)
-            setattr(job, field, asset)
-        found[field] = asset
-    return found["psd"], found["project"]
+            raise FormatError(path, "is no longer in the asset roots.", "Put it back, then retry the job.")
+        return asset
+    if asset is not None and _is_stored_as(asset, source, tick):
+        return asset
+    found = put_asset(source, team=job.team, kind=field, name=source.name, tick=tick)
+    weight = {"bytes_in": found.size_bytes} if field == "psd" else {}
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(**{field: found}, **weight)
+        if asset is not None:
+            annotate(job, "read_anew", data={"what": path, "before": asset.sha256, "after": found.sha256})
+    setattr(job, field, found)
+    return found
+
+
+def _is_stored_as(asset: Asset, source: Path, tick: Tick) -> bool:
+    """Whether the content of the file is still to be had by the record."""
+    if asset.removed_at is not None or source.stat().st_size != asset.size_bytes:
+        return False
+    return hash_file(source, tick=tick) == asset.sha256
 
 
 def _fetch_layers(job: Job, directory: Path, tick: Tick) -> None:

@@ -61,6 +61,7 @@ PAST = {
     "remove_endpoint": "removed",
     "wait_long": "found nobody deciding about",
     "revise": "changed the inputs of",
+    "read_anew": "found a changed file for",
     "correct": "corrected",
     "prioritise": "changed the priority of",
     "warning_resolved": "resolved a warning of",
@@ -90,7 +91,7 @@ PAST = {
 
 WITH_NAMES = frozenset(
     {
-        *("lift_block", "drain_worker", "block_worker", "readmit_worker"),
+        *("read_anew", "lift_block", "drain_worker", "block_worker", "readmit_worker"),
         *("pause", "resume", "switch_off_endpoint", "rotate_secret", "add_endpoint"),
         *("change_endpoint", "remove_endpoint", "fail_errand", "give_up_delivery"),
         *("link_sheet", "amend_sheet_link", "unlink_sheet", "read_sheet"),

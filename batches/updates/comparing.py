@@ -107,7 +107,7 @@ class Comparer:
     ) -> bool:
         """Notes another path or content; True when it is another content, or nobody knows.
 
-        A file of the asset roots that was changed under its own name is not noticed.
+        A file of the asset roots that was changed under its own name is not noticed: ingestion does that.
         """
         asset, had = self._assets.get(sent), getattr(job, asset_field)
         before = getattr(job, path_field)
