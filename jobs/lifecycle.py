@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -11,7 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from jobs import clock
-from jobs.compiled import Insert, Objects, Update, given
+from jobs.compiled import Insert, Objects, Rows, Update, given
 from jobs.errors import Conflict, Invalid
 from jobs.log_context import bound_request
 from jobs.models import Event, Job, StageRun
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 LIVE = (StageRun.QUEUED, StageRun.RUNNING)
+BEFORE = timedelta(milliseconds=1)
 KEEPS_RUN = frozenset({"claim", "give_back", "correct"})
 
 # Read under a lock where the database can, so that what is decided and hashed here is what will be so at the commit.
@@ -42,6 +44,10 @@ _MOVED = Update(
 )
 _NEW_EVENT = Insert(Event)
 _NEW_RUN = Insert(StageRun, by_clock=("queued_at", "available_at"), or_nothing=True)
+_NEXT_RUN = Insert(StageRun, by_clock=("queued_at",), or_nothing=True)
+_LAST_RUN = Rows(
+    lambda: StageRun.objects.filter(job=given(StageRun, "job")).order_by("-pk").values_list("available_at")[:1]
+)
 _DROPPED = Update(
     lambda: StageRun.objects.filter(job=given(StageRun, "job"), state__in=LIVE),
     lambda: {
@@ -97,7 +103,9 @@ def move(
         to_stage, to_state = _advance(present, rule, request)
         if rule.name not in KEEPS_RUN:
             drop_live_runs(present)
-            _queue_work(present, rule, to_stage, to_state)
+            if to_state == State.QUEUED:
+                last = _LAST_RUN.first(job=present.pk)
+                _queue_work(present, rule, to_stage, after=last[0] if last else None)
     _bring_up_to_date(job, present)
     return job
 
@@ -111,15 +119,16 @@ def move_claimed(job: Job, owner: str) -> None:
     _advance(job, VERBS["claim"], Move(data={"worker": owner}))
 
 
-def move_worked(job: Job, verb: str) -> None:
+def move_worked(job: Job, verb: str, *, after: datetime) -> None:
     """``move`` for the worker who ended the job's live run in the transaction that surrounds this.
 
-    Raises Conflict, which must end the transaction.
+    ``after`` is when that run was due. Raises Conflict, which must end the transaction.
     """
     rule = VERBS[verb]
     present = _PRESENT.get(id=job.pk)
     to_stage, to_state = _advance(present, rule, Move())
-    _queue_work(present, rule, to_stage, to_state)
+    if to_state == State.QUEUED:
+        _queue_work(present, rule, to_stage, after=after)
     _bring_up_to_date(job, present)
 
 
@@ -258,10 +267,12 @@ def _held_state(present: Job, to_state: State) -> str:
     return State.QUEUED.value if present.state == State.RUNNING else present.state
 
 
-def _queue_work(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None:
-    """Gives a job that has no live run and shall be worked on a run and a ticket."""
-    if to_state != State.QUEUED:
-        return
+def _queue_work(job: Job, rule: Verb, to_stage: Stage, *, after: datetime | None) -> None:
+    """Gives a job that has no live run and shall be worked on a run and a ticket.
+
+    ``after`` is when its run before was due. First in, first out holds for jobs: what comes next for a job goes before
+    what was done for it would go, so that people get the first jobs of a large batch while the others are still read.
+    """
     wanted = {"job": job, "stage": to_stage.value, "input_hash": input_hash(job, to_stage)}
     run = StageRun(
         **wanted,
@@ -271,7 +282,11 @@ def _queue_work(job: Job, rule: Verb, to_stage: Stage, to_state: State) -> None:
         rank=job.priority,
         queue=queue_of(to_stage).value,
     )
-    if _NEW_RUN(run):
+    new_run = _NEW_RUN
+    if after is not None and after <= clock.now():
+        # Before, and not at the same time: jobs that are started together are due at one moment.
+        new_run, run.available_at = _NEXT_RUN, after - BEFORE
+    if new_run(run):
         send_ticket(run.queue)
         return
     run = StageRun.objects.get(**wanted)

@@ -211,7 +211,7 @@ def _finish(lease: Lease, stored: outcomes.Stored, log: str) -> None:
             raise LeaseLost
         stored.keep()
         close_attempt(lease, outcome="done", log=log)
-        move_worked(run.job, _verb_after(Stage(run.stage), outcome.faults))
+        move_worked(run.job, _verb_after(Stage(run.stage), outcome.faults), after=run.available_at)
 
 
 def _verb_after(stage: Stage, faults: bool) -> str:

@@ -19,13 +19,15 @@ from django_q.models import OrmQ
 
 from aeproject.chaos.disks import SmallDisk
 from aeproject.chaos.network import NoRight
-from jobs import pipeline, sandbox, sweeping, tasks
+from jobs import clock, pipeline, sandbox, sweeping, tasks
+from jobs.claims import claim
 from jobs.lifecycle import move
 from jobs.models import Attempt, Event, Job, StageRun
 from jobs.queue import tickets_waiting
 from jobs.sandbox import StageFailed
 from jobs.sources import roots_of
 from jobs.stages.base import Outcome
+from jobs.starting import start_many
 from jobs.states import Queue, Stage, State
 from rendering.samples import tiny_document, tiny_project
 from tests.jobs import odd_stages
@@ -44,6 +46,47 @@ def real_job(batch, settings, tmp_path):
     settings.SYSTEM_FONTS = False
     settings.MATCH_THRESHOLD = 0
     return make_job(batch, psd_path="designs/a.psd", project_path="designs/a.aep", output_name="final.aep")
+
+
+@pytest.fixture
+def jobs(real_job, batch):
+    """Three that are started at one moment."""
+    paths = {"psd_path": real_job.psd_path, "project_path": real_job.project_path}
+    found = [real_job, *(make_job(batch, **paths) for _ in range(2))]
+    start_many(job.pk for job in found)
+    return found
+
+
+def where(jobs) -> list[tuple[int, str]]:
+    return [Job.objects.values_list("stage", "state").get(pk=job.pk) for job in jobs]
+
+
+def test_the_first_job_of_a_batch_is_ready_while_the_others_still_wait(jobs):
+    assert pipeline.work_once()
+    assert pipeline.work_once()
+    assert where(jobs) == [(Stage.MATCHING, "in_review"), (Stage.INGESTION, "queued"), (Stage.INGESTION, "queued")]
+
+
+def test_what_was_approved_is_deployed_before_the_others_are_read(jobs):
+    for _ in range(2):
+        assert pipeline.work_once()
+    approve(jobs[0], "approve_matches")
+    assert pipeline.work_once([Queue.HEAVY])
+    approve(jobs[0], "approve_preview")
+    assert pipeline.work_once([Queue.LIGHT])
+    (stage, state), *others = where(jobs)
+    assert stage == Stage.DELIVERY
+    assert state != "queued"
+    assert set(others) == {(Stage.INGESTION, "queued")}
+
+
+def test_a_stage_is_due_at_once_though_the_one_before_was_to_wait(batch):
+    job = make_job(batch, Stage.MATCHING, State.IN_REVIEW)
+    StageRun.objects.create(
+        job=job, stage=Stage.MATCHING, state=StageRun.DONE, available_at=clock.now() + timedelta(hours=1)
+    )
+    approve(job, "approve_matches")
+    assert claim("w", stages=[Stage.PREVIEW]) is not None
 
 
 def work_until_idle() -> int:
