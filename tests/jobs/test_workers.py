@@ -328,6 +328,16 @@ def test_due_work_that_nobody_serves_is_told_by_the_exit_code(batch, capsys):
     call_command("status")
 
 
+@pytest.mark.parametrize("state", [Worker.DRAINING, Worker.BLOCKED])
+def test_where_machines_are_kept_away_the_status_says_to_readmit_them(batch, capsys, state):
+    workers.announce(BOTH)
+    Worker.objects.update(state=state, name="render-1:7")
+    queued(batch)
+    with pytest.raises(SystemExit):
+        call_command("status")
+    assert "Readmit render-1:7 on the page Workers" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_silent_machine_serves_nothing(batch):
     workers.announce(BOTH)
     Worker.objects.update(heartbeat_at=Now() - timedelta(minutes=1))

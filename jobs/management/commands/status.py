@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from jobs.models import Worker
 from jobs.status import Status, read_status
 
 
@@ -61,7 +62,19 @@ def _tell(console: Console, status: Status) -> None:
     dead = f"{status.dead_runs} dead stage runs, {status.dead_errands} dead errands"
     console.print(f"{status.failed_jobs} failed jobs, {dead}")
     if status.neglected:
-        console.print(f"Nobody works on: {', '.join(status.neglected)}. Start manage.py work.", style="bold red")
+        console.print(f"Nobody works on: {', '.join(status.neglected)}. {_cure(status)}", style="bold red")
+
+
+def _cure(status: Status) -> str:
+    """What helps when due work has no worker."""
+    kept_away = [
+        machine.name
+        for machine in status.machines
+        if machine.state in (Worker.DRAINING, Worker.BLOCKED) and set(machine.capacity) & set(status.neglected)
+    ]
+    if kept_away:
+        return f"Readmit {' or '.join(kept_away)} on the page Workers, or start another manage.py work."
+    return "Start manage.py work."
 
 
 def _table(console: Console, title: str, headings: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
