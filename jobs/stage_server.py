@@ -11,6 +11,7 @@ import ctypes
 import gc
 import json
 import logging
+import math
 import os
 import pkgutil
 import select
@@ -38,7 +39,8 @@ SELDOM_USED = ("av", "scipy.interpolate")
 """Large libraries that are loaded by the stage that uses them (videos; gradients of a PSD). Every fork copies the page
 tables of all that the server has loaded, and every end gives them back."""
 AGAIN_SECONDS = 1.0
-"""After this a server that ended is started anew, and a fork that the machine refused is tried again."""
+"""After this a server that ended is started anew, and a process that the machine refused, or that failed before it
+took a request, is forked again."""
 
 
 class StageServer:
@@ -69,6 +71,7 @@ class StageServer:
             try:
                 self._process = self._start()
             except OSError:
+                self._process = None
                 logger.exception("the stage server cannot be started; trying again")
             started.set()
             if self._process is not None:
@@ -113,6 +116,7 @@ class _Forks:
         self._hear.setblocking(False)
         self._pids: dict[int, int] = {}  # by pidfd
         self._channels: dict[int, socket.socket] = {}  # by pid
+        self._fork_after = 0.0  # by the monotonic clock
         self._prctl = ctypes.CDLL(None, use_errno=True).prctl
         # The writing end is closed by nobody but the kernel, when this process ends.
         self._lifeline, self._held = os.pipe()
@@ -121,28 +125,31 @@ class _Forks:
 
     def serve(self) -> NoReturn:
         while True:
-            refused = not self._keep_spares()
-            ready = [fd for fd, _ in self._poll.poll(AGAIN_SECONDS * 1_000 if refused else None)]
+            ready = [fd for fd, _ in self._poll.poll(self._keep_spares())]
             self._note_who_is_busy()
             for fd in ready:
                 if fd in self._pids:
                     self._bury(fd)
 
-    def _keep_spares(self) -> bool:
-        """False when the machine refuses another process."""
+    def _keep_spares(self) -> int | None:
+        """In how many milliseconds it must be tried again; None when there are as many as there should be."""
         while len(self._pids) - len(self._channels) < SPARES:
+            wait_seconds = self._fork_after - time.monotonic()
+            if wait_seconds > 0:
+                return math.ceil(wait_seconds * 1_000)
             parent = os.getpid()
             try:
                 pid = os.fork()
             except OSError:
                 logger.exception("no process for a stage; trying again")
-                return False
+                self._fork_after = time.monotonic() + AGAIN_SECONDS
+                continue
             if pid == 0:
                 self._become_a_spare(parent)
             pidfd = os.pidfd_open(pid)
             self._pids[pidfd] = pid
             self._poll.register(pidfd, select.POLLIN)
-        return True
+        return None
 
     def _become_a_spare(self, parent: int) -> NoReturn:
         os.setsid()
@@ -180,7 +187,11 @@ class _Forks:
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         channel = self._channels.pop(pid, None)
-        if channel is not None:
+        if channel is None:
+            if os.waitstatus_to_exitcode(status) > 0:
+                # The next one would fail as this one did, and the one after it.
+                self._fork_after = time.monotonic() + AGAIN_SECONDS
+        else:
             # A worker that is gone, or frozen with a full channel, is not waited for.
             with suppress(OSError):
                 channel.send(json.dumps(["ended", status]).encode(), socket.MSG_DONTWAIT)

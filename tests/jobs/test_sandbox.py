@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,9 +19,10 @@ from types import SimpleNamespace
 import pytest
 
 from jobs import sandbox
+from jobs import stage_server as stage_server_module
 from jobs.errors import LeaseLost
 from jobs.sandbox import StageFailed, run_stage, stage_server
-from jobs.stage_server import SPARES
+from jobs.stage_server import AGAIN_SECONDS, SPARES
 from jobs.stages.base import Inputs, Limits, Outcome
 from tests.jobs import odd_stages
 from tests.jobs.odd_stages import name_of
@@ -323,6 +325,31 @@ def test_killed_spares_are_replaced(inputs):
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: all(is_gone(pid) for pid in killed))
     assert run(odd_stages.half, inputs).result["parent"] == server_pid()
+
+
+def test_spares_that_fail_are_not_forked_on_and_on(monkeypatch):
+    """As when a library can no longer be loaded."""
+    clock = SimpleNamespace(monotonic=lambda: now, sleep=time.sleep)
+    now = 100.0
+    monkeypatch.setattr(stage_server_module, "time", clock)
+    monkeypatch.setattr(stage_server_module, "await_request", lambda hub, tell: os._exit(1))
+    hub, nobody = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with hub, nobody:
+        forks = stage_server_module._Forks(hub)
+
+        def turn() -> tuple[int, int | None]:
+            """How many were forked, which fail, and in how many milliseconds the server looks again."""
+            wait_ms = forks._keep_spares()
+            count = len(forks._pids)
+            while forks._pids:
+                for pidfd, _ in forks._poll.poll():
+                    forks._bury(pidfd)
+            return count, wait_ms
+
+        assert turn() == (SPARES, None)
+        assert turn() == (0, AGAIN_SECONDS * 1_000)
+        now += AGAIN_SECONDS
+        assert turn() == (SPARES, None)
 
 
 def test_a_frozen_server_stands_in_nobodys_way(inputs, monkeypatch):
