@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ready-$(shell sha256sum requirements-dev.txt | cut -c1-16)
 AT_ONCE := -n 2 --dist worksteal
-ON_POSTGRESQL := tests/jobs tests/batches tests/review tests/api -m "not browser"
+ON_POSTGRESQL := --only-database tests/jobs tests/batches tests/review tests/api -m "not browser"
 SOURCES := aeproject batches jobs review rendering tests manage.py gunicorn.conf.py
 
 .PHONY: setup demo test lint types contracts migrations tests bench chaos lock clean

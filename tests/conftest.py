@@ -25,6 +25,26 @@ examples.load_profile("unhurried")
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--only-database", action="store_true", help="leave out the tests that may not ask the database anything"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # While a long test waits for its clusters, the process beside it works; at the end it would have nothing to do.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if config.getoption("only_database"):
+        config.hook.pytest_deselected(items=[item for item in items if not _may_ask_the_database(item)])
+        items[:] = filter(_may_ask_the_database, items)
+
+
+def _may_ask_the_database(item: pytest.Item) -> bool:
+    """pytest-django refuses every statement of a test that neither is marked nor has such a fixture."""
+    fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or item.get_closest_marker("django_db") is not None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real files with ground truth that lies beside a developer's clone."""
