@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import pkgutil
+import re
 import resource
 import select
 import signal
@@ -33,6 +34,9 @@ OUTCOME_FILE = "outcome.pickle"
 LOG_FILE = "attempt.log"
 MOST_LOGGED = 20_000
 """Characters of one log line. A message of a socket must fit into its buffer, some 200 kB."""
+
+NEARLY_ALL = 7 / 8
+"""Of the address space that a stage may have: what was refused is missing in what it had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +142,30 @@ def _attempt(prepare: Prepare, inputs: Inputs, report: Report) -> tuple[str, Any
     except RateLimited as error:
         return "error", (str(error), "rate", "", error.retry_after_seconds)
     except MemoryError:
-        return "error", ("the stage needed more memory than it may have", "memory", traceback.format_exc(), None)
+        return "error", (_too_much_memory(), "memory", traceback.format_exc(), None)
     except OSError as error:
         return "error", (f"{type(error).__name__}: {error}", "transient", traceback.format_exc(), None)
     except Exception as error:
+        if _came_to_the_memory_limit():
+            return "error", (_too_much_memory(), "memory", traceback.format_exc(), None)
         return "error", (f"{type(error).__name__}: {error}", "bug", traceback.format_exc(), None)
+
+
+def _too_much_memory() -> str:
+    limit_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return f"the stage needed more memory than the {limit_bytes // 2**20} MiB that it may have (STAGE_MEMORY_BYTES)"
+
+
+def _came_to_the_memory_limit() -> bool:
+    """Whether this process once had nearly all that it may have.
+
+    C libraries that are refused memory seldom say so: x264 reports "generic error in an external library".
+    """
+    limit_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit_bytes == resource.RLIM_INFINITY:
+        return False
+    found = re.search(r"^VmPeak:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return found is not None and int(found[1]) * 1024 > limit_bytes * NEARLY_ALL
 
 
 def _confine(limits: Limits) -> None:

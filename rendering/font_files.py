@@ -102,6 +102,8 @@ def _read_faces(path: Path, mtime_ns: int, size_bytes: int) -> tuple[Font, ...]:
         else:
             with TTFont(path, lazy=True) as face:
                 faces = [_fonts_in(face, path, 0)]
+    except MemoryError:
+        raise
     except Exception:
         # fontTools raises whatever its struct and table readers raise: a file that it cannot read is no font for us.
         return ()

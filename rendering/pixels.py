@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rendering.errors import FormatError
+from rendering.errors import FormatError, is_the_machines
 from rendering.geometry import Box
 
 Rgba = NDArray[np.uint8]
@@ -65,6 +65,8 @@ def _read(path: Path, formats: tuple[str, ...]) -> Rgba:
     except FileNotFoundError as error:
         raise FormatError(path.name, "there is no such file.") from error
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        if is_the_machines(error):
+            raise
         cause = f"it cannot be read as a {' or '.join(formats)} ({error})."
         raise FormatError(path.name, cause, "Export it again.") from error
 

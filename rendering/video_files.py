@@ -164,6 +164,8 @@ def probe_video(path: Path) -> VideoInfo:
                 # A sample of the luma plane is enough to see whether anything is there; 16 is black.
                 luma = np.frombuffer(memoryview(frame.planes[0]), np.uint8)[::97]
                 lit += bool((luma > 24).mean() > 0.002)
+    except MemoryError:  # one of FFmpeg's errors is one
+        raise
     except (av.FFmpegError, IndexError, OSError) as error:
         raise FormatError(path.name, f"not a video that can be decoded ({error}).") from error
     if not count:

@@ -27,7 +27,7 @@ from rendering.aftereffects.aepx_grammar import (
 )
 from rendering.aftereffects.aepx_writer import write_aepx
 from rendering.aftereffects.riff import Chunk, ChunkTree
-from rendering.errors import FormatError
+from rendering.errors import FormatError, is_the_machines
 
 _LEAF_ID = re.compile(r"[ -~]{1,4}")
 
@@ -239,6 +239,8 @@ def read_limited(path: Path, *, limit_bytes: int) -> bytes:
             # By its size first: what is too large is not read at all.
             data = b"" if (is_larger := os.fstat(file.fileno()).st_size > limit_bytes) else file.read(limit_bytes + 1)
     except OSError as error:
+        if is_the_machines(error):
+            raise
         raise FormatError(path.name, f"it cannot be read: {error.strerror or error}.") from error
     if is_larger or len(data) > limit_bytes:
         raise FormatError(path.name, f"it is larger than {limit_bytes:,} bytes.", "Is it a template?")

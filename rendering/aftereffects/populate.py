@@ -90,7 +90,7 @@ def write_final_project(
         edit.relink(relinks)
         edit.restore_names(names)
         edit.project.save(aep)
-    except (FormatError, OSError):  # a full disk is not the template's fault
+    except (FormatError, OSError, MemoryError):  # a full disk is not the template's fault
         raise
     except Exception as error:  # foreign input: py-aep may raise anything
         cause = f"it could not be filled ({type(error).__name__}: {error})."

@@ -29,7 +29,7 @@ from rendering.aftereffects.model import (
     Project,
 )
 from rendering.aftereffects.render_comp import choose_render_comp
-from rendering.errors import FormatError
+from rendering.errors import FormatError, is_the_machines
 from rendering.fonts import FontLibrary
 
 __all__ = [
@@ -69,6 +69,8 @@ def foreign_input(name: str) -> Iterator[None]:
     except FormatError:
         raise
     except Exception as error:  # py-aep walks foreign bytes: any error in there means a file that it cannot read
+        if is_the_machines(error):
+            raise
         raise FormatError(
             name,
             f"After Effects project that cannot be read ({type(error).__name__}: {_one_line(error)}).",

@@ -43,6 +43,8 @@ class Movie:
                 self._position = self._index_of(frame)
                 if self._position >= index:
                     self._rgba = frame.to_ndarray(format="rgba")
+        except MemoryError:  # one of FFmpeg's errors is one
+            raise
         except (StopIteration, av.FFmpegError):
             self._position = index
         return self._rgba
@@ -61,6 +63,8 @@ def open_movie(path: Path) -> Movie | None:
     """None for a file without pictures that FFmpeg can decode."""
     try:
         container = av.open(str(path), options={"protocol_whitelist": "file"})
+    except MemoryError:
+        raise
     except (av.FFmpegError, OSError, ValueError):
         return None
     if not container.streams.video:

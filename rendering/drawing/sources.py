@@ -12,6 +12,7 @@ from PIL import Image
 from rendering.drawing.movies import MOVIE_SUFFIXES, Movie, open_movie
 from rendering.drawing.notes import NoteBook
 from rendering.drawing.values import OverTime
+from rendering.errors import is_the_machines
 
 MAX_STILL_PIXELS = 120_000_000
 STILL_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "TGA")
@@ -141,6 +142,8 @@ def _read_still(path: Path) -> skia.Image | None:
             if image.width * image.height > MAX_STILL_PIXELS:
                 return None
             return image_from_rgba(np.asarray(image.convert("RGBA")))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if is_the_machines(error):
+            raise
         # Pillow reports broken files with all of these.
         return None

@@ -60,6 +60,8 @@ class Animated:
             self._moment = time_seconds
             try:
                 self._value = self._convert(self._property.value_at_time(time_seconds, True))
+            except MemoryError:
+                raise
             except Exception as error:
                 # py-aep interpolates foreign keyframes: whatever it trips over, the last good value stands.
                 self._on_failure(error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from psd_tools import PSDImage
 from psd_tools.compression import PSDDecompressionWarning
 
-from rendering.errors import FormatError
+from rendering.errors import FormatError, is_the_machines
 from rendering.photoshop.document import CompositeImage, Document, LayerImage
 from rendering.photoshop.drawing import drawn_composite, embedded_composite, layer_pixels
 from rendering.photoshop.layers import Entry, describe, entries_of
@@ -124,5 +124,7 @@ def _reading(file_name: str, cause: str) -> Iterator[None]:
     except FormatError:
         raise
     except Exception as error:
+        if is_the_machines(error):
+            raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FormatError(file_name, f"{cause} ({reason}).", "Save it again from Photoshop.") from error

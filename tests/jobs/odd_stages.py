@@ -14,10 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from jobs.errors import RateLimited
 from jobs.stages.base import Inputs, Outcome, Report
 from rendering.errors import FormatError
+from rendering.photoshop import open_document
+from rendering.video_files import VideoWriter
 
 PREPARED = {"matches": []}
 
@@ -97,6 +102,30 @@ def huge_file(inputs, report):
 
 def huge_memory(inputs, report):
     return Outcome(result={"length": len(bytearray(16 * 2**30))})
+
+
+def leave_little_memory():
+    """What is loaded stays usable, what is decoded or encoded from now on finds no room."""
+    held_bytes = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (held_bytes + 2**20,) * 2)
+
+
+def draw_a_design_with_little_memory(inputs, report):
+    document = open_document(inputs.psd)
+    leave_little_memory()
+    document.composite(inputs.workdir / "flat.png")
+
+
+def encode_with_little_memory(inputs, report):
+    leave_little_memory()
+    black = np.zeros((1080, 1920, 4), np.uint8)
+    with VideoWriter(inputs.workdir / "a.mp4", frame_rate=25, width_px=1920, height_px=1080) as writer:
+        writer.add(black)
+
+
+def bug_near_the_limit(inputs, report):
+    leave_little_memory()
+    raise RuntimeError("Generic error in an external library")
 
 
 # What takes long, or leaves something behind --------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from psd_tools import PSDImage
 
 from jobs import sandbox
 from jobs import stage_server as stage_server_module
@@ -125,12 +126,27 @@ def test_a_stage_holds_no_socket_but_the_one_to_its_worker(inputs):
         (odd_stages.unwritable_outcome, "transient", "could not write its outcome"),
         (odd_stages.huge_file, "memory", "1048576 bytes"),
         (odd_stages.huge_memory, "memory", "memory"),
+        (odd_stages.encode_with_little_memory, "memory", "more memory than the"),
+        (odd_stages.bug_near_the_limit, "memory", "more memory than the"),
     ],
 )
 def test_errors_keep_their_meaning(inputs, stage, error_class, message):
     with pytest.raises(StageFailed, match=message) as failed:
         run(stage, inputs)
     assert failed.value.error_class == error_class
+
+
+def test_a_design_that_finds_no_memory_is_not_accused(inputs):
+    PSDImage.new("RGB", (2000, 2000)).save(inputs.psd)
+    with pytest.raises(StageFailed, match="more memory than the") as failed:
+        run(odd_stages.draw_a_design_with_little_memory, inputs)
+    assert failed.value.error_class == "memory"
+
+
+def test_what_a_library_says_when_it_is_refused_memory_is_in_the_log(inputs):
+    with pytest.raises(StageFailed) as failed:
+        run(odd_stages.bug_near_the_limit, inputs)
+    assert "RuntimeError: Generic error in an external library" in failed.value.log
 
 
 def test_a_bug_keeps_its_traceback(inputs):

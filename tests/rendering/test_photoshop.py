@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import random
 import struct
 from pathlib import Path
@@ -215,6 +216,27 @@ def test_a_document_without_layers_gives_no_images_but_its_composite(builder, tm
     composite = read_composite(path, tmp_path / "flat.png")
     assert (composite.width_px, composite.height_px) == (40, 30)
     assert read_png(composite.path).shape == (30, 40, 4)
+
+
+@pytest.mark.parametrize("trouble", [MemoryError(), OSError(errno.EIO, "Input/output error")])
+def test_trouble_of_the_machine_is_not_the_files(saved, monkeypatch, trouble):
+    def fail(*args, **kwargs):
+        raise trouble
+
+    monkeypatch.setattr(PSDImage, "open", fail)
+    with pytest.raises(type(trouble)) as raised:
+        open_document(saved)
+    assert raised.value is trouble
+
+
+@pytest.mark.parametrize("trouble", [OSError("broken data stream"), OSError(errno.EINVAL, "Invalid argument")])
+def test_what_libraries_raise_for_damaged_content_is_the_files(saved, monkeypatch, trouble):
+    def fail(*args, **kwargs):
+        raise trouble
+
+    monkeypatch.setattr(PSDImage, "open", fail)
+    with pytest.raises(FormatError, match="cannot be read as a Photoshop document"):
+        open_document(saved)
 
 
 def test_progress_reaches_one_and_never_goes_back(saved, tmp_path):
