@@ -138,7 +138,7 @@ def lease_end() -> Any:
 
 def _check_room(run: StageRun) -> None:
     """Raises Full. The team's row is locked first, so that of two claims for its last place one sees the other."""
-    if not has_limits(run.team):
+    if not has_limits(run.team.running_limit):
         return
     limit = team_limit(run.team.running_limit)
     Team.objects.select_for_update(no_key=True).get(pk=run.team_id)

@@ -35,6 +35,7 @@ from jobs.retries import POLICIES
 from jobs.states import QUEUES, Queue
 from jobs.telling import count_again
 from jobs.turns import set_last
+from jobs.waiting import pause_in_words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -282,13 +283,9 @@ def why_paused(errand: Errand) -> str:
     """What keeps a waiting errand, in words for whoever waits; empty when nothing does."""
     if errand.state != Errand.QUEUED:
         return ""
-    keys = [f"queue:{errand.queue}", f"team:{errand.team_id}"]
-    found = Pause.objects.filter(key__in=keys).select_related("by").first()
-    if found is None:
-        return ""
-    what = f"The queue {errand.queue}" if found.team_id is None else f"The team {errand.team.name}"
-    reason = f" ({found.reason})" if found.reason else ""
-    return f"{what} is paused by {found.by or 'somebody'}{reason}. This goes on when it is resumed."
+    return pause_in_words(
+        {f"queue:{errand.queue}": f"The queue {errand.queue}", f"team:{errand.team_id}": f"The team {errand.team.name}"}
+    )
 
 
 # The sweep ------------------------------------------------------------------------------------------------------------

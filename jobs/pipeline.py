@@ -169,7 +169,7 @@ def _work(run: StageRun, lease: Lease, workdir: Path, log: AttemptLog) -> bool:
 
 def wake_next(run: StageRun) -> None:
     """Asks for a worker where a limit may have held work back until this run ended."""
-    if has_limits(run.job.team) and is_claimable([run.queue]):
+    if has_limits(run.job.team.running_limit) and is_claimable([run.queue]):
         send_ticket(run.queue)
 
 

@@ -13,6 +13,7 @@ from jobs.errands import left, not_paused
 from jobs.models import PRIORITY_NAMES, Errand, Job, Pause, StageRun, Worker
 from jobs.states import State
 from jobs.teams import TeamQuerySet
+from jobs.turns import what_is_closed
 
 HEAVY = ("result", "metrics", "error")
 MOST_RUNNING = 200
@@ -21,13 +22,14 @@ MOST_RUNNING = 200
 @dataclass(frozen=True, kw_only=True)
 class Depth:
     """Queued work of one queue and priority. ``later`` waits for its next attempt, ``paused`` until its queue, team or
-    batch is resumed; ages are of what is due, seconds."""
+    batch is resumed, ``limited`` until its team or batch runs fewer jobs; ages are of what is due, seconds."""
 
     queue: str
     priority: str
     due: int
     later: int
     paused: int
+    limited: int
     oldest_seconds: float
 
 
@@ -120,7 +122,9 @@ def read_status() -> Status:
 def read_depths() -> tuple[Depth, ...]:
     """By queue and priority, the most urgent first; only where something waits."""
     is_open = ~_paused_runs()
-    is_due = is_open & Q(available_at__lte=Now())
+    is_on_time = is_open & Q(available_at__lte=Now())
+    closed = what_is_closed()
+    is_due = is_on_time & ~Q(team__in=closed.teams) & ~Q(batch__in=closed.batches)
     rows = (
         StageRun.objects.filter(state=StageRun.QUEUED)
         .order_by("queue", "priority")
@@ -128,6 +132,7 @@ def read_depths() -> tuple[Depth, ...]:
         .annotate(
             total=Count("pk"),
             open=Count("pk", filter=is_open),
+            on_time=Count("pk", filter=is_on_time),
             due=Count("pk", filter=is_due),
             oldest=Max(_since("queued_at"), filter=is_due),
         )
@@ -137,8 +142,9 @@ def read_depths() -> tuple[Depth, ...]:
             queue=row["queue"],
             priority=PRIORITY_NAMES[row["priority"]],
             due=row["due"],
-            later=row["open"] - row["due"],
+            later=row["open"] - row["on_time"],
             paused=row["total"] - row["open"],
+            limited=row["on_time"] - row["due"],
             oldest_seconds=row["oldest"].total_seconds() if row["oldest"] else 0.0,
         )
         for row in rows

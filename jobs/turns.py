@@ -29,7 +29,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Now
 
 from jobs.compiled import Rows, Update, given
-from jobs.models import PRIORITY_NAMES, Pause, StageRun, Team, Turn
+from jobs.models import PRIORITY_NAMES, Pause, StageRun, Turn
 from jobs.states import Stage
 
 RANKS = sorted(PRIORITY_NAMES)
@@ -115,8 +115,9 @@ def team_limit(own: int | None) -> int:
     return int(settings.TEAM_RUNNING_LIMIT if own is None else own)
 
 
-def has_limits(team: Team) -> bool:
-    return bool(team_limit(team.running_limit) or settings.BATCH_RUNNING_LIMIT)
+def has_limits(own: int | None) -> bool:
+    """Whether there is a number of jobs that run at once, for a team with that number of its own."""
+    return bool(team_limit(own) or settings.BATCH_RUNNING_LIMIT)
 
 
 def reached(jobs: int, limit: int) -> bool:

@@ -6,6 +6,7 @@ All times are the database's: a machine whose clock is wrong is still judged rig
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from jobs.states import QUEUES, Queue, Stage
 from jobs.teams import is_lead
 from rendering.fonts import FontLibrary
 
+logger = logging.getLogger(__name__)
 NAME_VARIABLE = "WORKER_RECORD"
 """The variable by which the processes of a cluster know the Worker record that they belong to."""
 HEARTBEAT_SECONDS = 3.0
@@ -53,6 +55,7 @@ def announce(queues: Collection[Queue]) -> Worker:
     machine = settings.WORKER_NAME[:80]
     Worker.objects.filter(heartbeat_at__lt=Now() - FORGOTTEN).delete()
     last = Worker.objects.filter(machine=machine).order_by("-pk").first()
+    _warn_of_a_double(machine)
     blocked = last if last is not None and last.state == Worker.BLOCKED else None
     worker, _ = Worker.objects.update_or_create(
         name=f"{machine}:{os.getpid()}",
@@ -72,6 +75,18 @@ def announce(queues: Collection[Queue]) -> Worker:
     )
     worker.refresh_from_db()
     return worker
+
+
+def _warn_of_a_double(machine: str) -> None:
+    for other in present().filter(machine=machine, is_silent=False).exclude(pid=os.getpid()):
+        # One that was killed looks the same for a moment.
+        logger.warning(
+            "%s is there already as process %s, which beat %.0f s ago. If that still runs, end it, or give each its own"
+            " WORKER_NAME: two do twice as much at once as the machine was set to",
+            machine,
+            other.pid,
+            other.quiet.total_seconds(),
+        )
 
 
 def capabilities() -> dict[str, Any]:

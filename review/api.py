@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import django_filters
 from django.contrib.auth.models import User
-from django.db.models import Count, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce, Now
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
@@ -23,6 +23,8 @@ from jobs.log_context import bind
 from jobs.models import PRIORITIES, Attempt, Job, JobQuerySet, Membership, StageRun, Warning
 from jobs.states import PUBLIC_STATES, Stage
 from jobs.tokens import Scope
+from jobs.turns import has_limits
+from jobs.waiting import is_paused, why_waiting
 from review import bodies, decisions
 from review.serializers import (
     AssetSerializer,
@@ -165,14 +167,24 @@ class JobDoor(ListModelMixin, RetrieveModelMixin, Door[Job]):
                 step=F("live__step"),
                 percent=F("live__percent"),
                 attempts=F("live__attempts"),
+                queue=F("live__queue"),
+                own_limit=F("team__running_limit"),
+                is_paused=is_paused(queue="live__queue", team="team_id", batch="batch_id"),
+                waits_until=Case(
+                    When(live__state=StageRun.QUEUED, live__available_at__gt=Now(), then="live__available_at")
+                ),
             )
         )
         names = ("pk", "job_id", "batch_id", "team_id", "project_path", "stage", "state", "version", "moved_at")
-        job = jobs.filter(pk=record_id(pk)).values(*names, "run_state", "step", "percent", "attempts").first()
+        live_names = ("run_state", "step", "percent", "attempts", "queue", "own_limit", "is_paused", "waits_until")
+        job = jobs.filter(pk=record_id(pk)).values(*names, *live_names).first()
         if job is None:
             raise NotFound
         bind(job=job["job_id"])
-        job["forecast"] = None
+        job["forecast"], job["held"] = None, ""
+        is_due = job["run_state"] == StageRun.QUEUED and job["waits_until"] is None
+        if is_due and (job["is_paused"] or has_limits(job["own_limit"])):
+            job["held"] = why_waiting(queue=job["queue"], team_id=job["team_id"], batch_id=job["batch_id"])
         if job["run_state"] == StageRun.RUNNING:
             job["forecast"] = of_job(job["team_id"], Stage(job["stage"]), job["project_path"], job["percent"])
         return Response(JobProgressSerializer(job).data)

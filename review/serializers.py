@@ -70,6 +70,12 @@ class JobProgressSerializer(serializers.Serializer[Any]):
     step = serializers.CharField(allow_null=True, help_text="What the running stage does now; null when none is live.")
     percent = serializers.FloatField(allow_null=True, help_text="Of the stage.")
     attempts = serializers.IntegerField(allow_null=True)
+    waits_until = serializers.DateTimeField(
+        allow_null=True, help_text="When the next try is due; null when no stage waits for that."
+    )
+    held = serializers.CharField(
+        help_text="What keeps a stage that is due: a pause, or as many jobs run as may. Empty when nothing does."
+    )
     forecast = ForecastSerializer(
         allow_null=True, help_text="When the next decision is due; null when no worker has the job."
     )

@@ -24,6 +24,7 @@ from jobs.models import PRIORITIES, Event, Job, StageRun
 from jobs.page_waits import note_opening
 from jobs.states import Role, Stage, State
 from jobs.teams import roles_of
+from jobs.waiting import why_waiting
 from review.board import read_board
 from review.decisions import WORKING_ROLES, change_to_undo
 from review.handover import read_handover
@@ -143,6 +144,7 @@ def read_status(job: Job) -> dict[str, Any] | None:
         before = Q(rank__lt=run.rank) | Q(rank=run.rank, available_at__lt=run.available_at)
         ahead = StageRun.objects.filter(before, state=StageRun.QUEUED, queue=run.queue)
         status["ahead"] = ahead.order_by()[:MOST_AHEAD].count()
+        status["held"] = why_waiting(queue=run.queue, team_id=run.team_id, batch_id=run.batch_id)
     if run is not None and (run.error or job.state == State.FAILED):
         status["attempts"] = list(run.tries.defer("log").annotate(log_end=Right("log", SHOWN_LOG_CHARACTERS)))
     if job.state in (State.ON_HOLD, State.CANCELLED):

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from batches.models import Batch
-from jobs.models import Attempt, StageRun
+from jobs.models import Attempt, Pause, StageRun
 from jobs.states import Stage, State
 from tests.people import make_job
 from tests.review.builders import at_delivery, at_preview
@@ -68,6 +68,28 @@ def test_the_progress_of_a_running_job_forecasts_its_next_decision(api, people, 
     found = client.get(address).json()["forecast"]
     assert found["low_seconds"] < 60 + 20 < found["high_seconds"]
     assert client.get(f"{JOBS}{make_job(batch).pk}/progress/").json()["forecast"] is None
+
+
+def test_a_job_that_waits_tells_what_it_waits_for(api, people, batch, settings):
+    settings.TEAM_RUNNING_LIMIT = 1
+    job = make_job(batch, Stage.INGESTION, State.QUEUED)
+    run = StageRun.objects.create(job=job, stage=1, input_hash="x", queue="light")
+    client, address = api(people.vera), f"{JOBS}{job.pk}/progress/"
+
+    def waits() -> tuple[str | None, str]:
+        told = client.get(address).json()
+        return told["waits_until"], told["held"]
+
+    assert waits() == (None, "")
+    running(make_job(batch, Stage.INGESTION, State.RUNNING))
+    full = f"As many jobs of the team {batch.team.name} run as may at once (1). This goes on when one of them is done."
+    assert waits() == (None, full)
+    Pause.objects.create(key=f"batch:{batch.pk}", team=batch.team, by=people.root, reason="new logo")
+    assert waits() == (None, "The batch is paused by root (new logo). This goes on when it is resumed.")
+    StageRun.objects.filter(pk=run.pk).update(available_at=timezone.now() + timedelta(hours=1))
+    until, held = waits()
+    assert held == ""
+    assert until is not None
 
 
 def test_a_failed_job_tells_why(api, people, batch):

@@ -49,6 +49,20 @@ def test_a_machine_announces_what_it_is_by_the_time_of_the_database(settings):
     assert not workers.present().get().is_silent
 
 
+def test_a_second_process_of_the_same_machine_is_warned_of(settings, caplog):
+    settings.WORKER_NAME = "north"
+    other = workers.announce(BOTH)
+    workers.announce(BOTH)
+    assert caplog.text == "", "it announced itself again"
+    Worker.objects.filter(pk=other.pk).update(name="north:1", pid=1)
+    workers.announce(BOTH)
+    assert "north is there already as process 1" in caplog.text
+    caplog.clear()
+    Worker.objects.filter(name="north:1").update(heartbeat_at=Now() - workers.SILENT - timedelta(seconds=1))
+    workers.announce(BOTH)
+    assert caplog.text == ""
+
+
 def test_fonts_are_counted_and_told_apart_by_their_names(settings):
     settings.SYSTEM_FONTS = False
     settings.AERENDER = "/opt/ae/aerender"
@@ -315,6 +329,18 @@ def test_paused_work_is_told_as_such_and_needs_nobody(batch, scope):
     Pause.objects.update(key="batch:0")
     (depth,) = read_status().depths
     assert (depth.due, depth.paused) == (1, 0)
+
+
+def test_work_of_a_team_or_batch_that_runs_as_many_jobs_as_it_may_is_told_as_such(batch, settings):
+    settings.BATCH_RUNNING_LIMIT = 1
+    running(batch, "north/1")
+    queued(batch)
+    (depth,) = read_status().depths
+    assert (depth.due, depth.limited, depth.oldest_seconds) == (0, 1, 0.0)
+    assert read_status().neglected == ()
+    settings.BATCH_RUNNING_LIMIT = 2
+    (depth,) = read_status().depths
+    assert (depth.due, depth.limited) == (1, 0)
 
 
 def test_due_work_that_nobody_serves_is_told_by_the_exit_code(batch, capsys):

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from batches.models import Batch
-from jobs.models import Attempt, Event, Job, StageRun
+from jobs.models import Attempt, Event, Job, Pause, StageRun
 from jobs.states import Stage, State
 from review.history import PAST
 from review.next_job import next_job
@@ -116,6 +116,21 @@ def test_a_queued_job_says_how_many_are_before_it(client: Client, people: People
     page = html(signed_in(client, people.vera).get(url("job", job)))
     assert "2 before it" in page
     assert "Try 1 failed: The disk was full." in page
+
+
+def test_a_job_that_a_limit_or_a_pause_keeps_says_so(
+    client: Client, people: People, batch: Batch, settings: Any
+) -> None:
+    settings.BATCH_RUNNING_LIMIT = 1
+    lease = {"token": uuid.uuid4(), "lease_owner": "north/1", "lease_expires_at": timezone.now()}
+    add_run(make_job(batch, Stage.PREVIEW, State.RUNNING), Stage.PREVIEW, {}, state=StageRun.RUNNING, **lease)
+    job = make_job(batch, Stage.PREVIEW, State.QUEUED)
+    add_run(job, Stage.PREVIEW, {}, state=StageRun.QUEUED, queue="heavy")
+    page = html(signed_in(client, people.vera).get(url("job", job)))
+    assert "As many jobs of the batch run as may at once (1)." in page
+    Pause.objects.create(key="queue:heavy", by=people.root, reason="<new> disks")
+    page = html(client.get(url("job", job)))
+    assert "The queue heavy is paused by root (&lt;new&gt; disks)." in page
 
 
 def test_a_job_that_waits_for_its_next_try_says_until_when_and_why(

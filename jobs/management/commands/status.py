@@ -31,8 +31,8 @@ class Command(BaseCommand):
 
 
 def _tell(console: Console, status: Status) -> None:
-    rows = [(d.queue, d.priority, d.due, d.later, d.paused, _age(d.oldest_seconds)) for d in status.depths]
-    _table(console, "Queue", ("queue", "priority", "due", "later", "paused", "oldest"), rows)
+    rows = [(d.queue, d.priority, d.due, d.later, d.paused, d.limited, _age(d.oldest_seconds)) for d in status.depths]
+    _table(console, "Queue", ("queue", "priority", "due", "later", "paused", "limited", "oldest"), rows)
     if status.errands:
         waiting = [(e.queue, e.kind, e.due, e.later, e.paused, _age(e.oldest_seconds)) for e in status.errands]
         _table(console, "Errands", ("queue", "kind", "due", "later", "paused", "oldest"), waiting)
