@@ -6,6 +6,7 @@ knows no Django and no database, and leaves through ``os._exit``.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -144,6 +145,8 @@ def _attempt(prepare: Prepare, inputs: Inputs, report: Report) -> tuple[str, Any
     except MemoryError:
         return "error", (_too_much_memory(), "memory", traceback.format_exc(), None)
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            return "error", (_too_much_memory(), "memory", traceback.format_exc(), None)
         return "error", (f"{type(error).__name__}: {error}", "transient", traceback.format_exc(), None)
     except Exception as error:
         if _came_to_the_memory_limit():

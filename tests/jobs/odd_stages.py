@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import itertools
 import logging
+import mmap
 import os
 import re
 import resource
@@ -121,6 +122,11 @@ def encode_with_little_memory(inputs, report):
     black = np.zeros((1080, 1920, 4), np.uint8)
     with VideoWriter(inputs.workdir / "a.mp4", frame_rate=25, width_px=1920, height_px=1080) as writer:
         writer.add(black)
+
+
+def map_more_than_there_may_be(inputs, report):
+    leave_little_memory()
+    mmap.mmap(-1, 2**30)
 
 
 def bug_near_the_limit(inputs, report):

@@ -127,6 +127,7 @@ def test_a_stage_holds_no_socket_but_the_one_to_its_worker(inputs):
         (odd_stages.huge_file, "memory", "1048576 bytes"),
         (odd_stages.huge_memory, "memory", "memory"),
         (odd_stages.encode_with_little_memory, "memory", "more memory than the"),
+        (odd_stages.map_more_than_there_may_be, "memory", "more memory than the"),
         (odd_stages.bug_near_the_limit, "memory", "more memory than the"),
     ],
 )
