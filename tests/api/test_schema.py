@@ -16,6 +16,7 @@ from drf_spectacular.generators import SchemaGenerator
 from jobs.states import PUBLIC_STATES
 from tests.review.builders import at_delivery
 
+pytestmark = pytest.mark.django_db  # the bounds of numbers are those of the database
 GUIDE = Path(__file__).resolve().parent.parent.parent / "docs" / "api.md"
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -80,7 +81,6 @@ def test_every_address_of_the_api_is_in_the_schema(schema):
     assert mounted == documented
 
 
-@pytest.mark.django_db
 def test_answers_are_what_the_schema_says(api, people, batch, rich, schema):
     at_delivery(batch)
     client = api(people.adam)
@@ -98,7 +98,6 @@ def test_answers_are_what_the_schema_says(api, people, batch, rich, schema):
         assert [(error.json_path, error.message) for error in checker.iter_errors(answer.json())] == [], path
 
 
-@pytest.mark.django_db
 def test_a_conflict_is_what_the_schema_says(api, people, rich, schema):
     answer = api(people.rita).post(f"/api/jobs/{rich.pk}/approve/", {"version": 7})
     assert answer.status_code == 409
@@ -107,7 +106,6 @@ def test_a_conflict_is_what_the_schema_says(api, people, rich, schema):
     jsonschema.Draft202012Validator({**expected, "components": schema["components"]}).validate(answer.json())
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("address", ["/api/schema/", "/api/docs/"])
 def test_schema_and_browsable_page_are_for_those_who_log_in(api, people, address):
     assert api().get(address).status_code == 401
@@ -115,7 +113,6 @@ def test_schema_and_browsable_page_are_for_those_who_log_in(api, people, address
     assert api(people.vera).post(address).status_code == 405
 
 
-@pytest.mark.django_db
 def test_the_browsable_page_needs_no_other_host(api, people):
     html = api(people.vera).get("/api/docs/").content.decode()
     assert "swagger-ui" in html
